@@ -29,6 +29,7 @@ def test_a_deck_holds_the_lesson_and_leaves_the_machinery_out(decks, path):
     for gone in ("lesson.predict(", "lesson.observe(", "Not predicted yet", "Not attempted yet"):
         assert gone not in deck, gone
     assert "Setting up" not in deck
+    assert not re.search(r"folded,? (cell|above|below)", deck), "a deck has no folded cell"
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     asked = sum("lesson.predict(" in "".join(cell["source"]) for cell in cells)
     solutions = sum("solution" in cell["metadata"].get("tags", ()) for cell in cells)

@@ -1,11 +1,13 @@
 """The questions of every lesson, as data; the functions that read an answer off a run; the quiz."""
 
+import ast
 import re
 import subprocess
 import sys
 
 import pytest
 
+import varhandle
 from workbook_lib import lesson
 from workbook_lib.lesson import progress
 from workbook_lib.lesson.content import (
@@ -103,12 +105,48 @@ def test_a_card_is_short_and_its_cure_is_run_by_the_tests_of_its_lesson(found):
     for sentence in (card.symptom, card.cause):
         assert len(sentence.split()) <= 30
         assert sentence.endswith(".")
-    assert 1 <= len(card.cure.splitlines()) <= 3
     assert card.pages
-    if card.cure.startswith("pip "):  # a test installs nothing
-        return
     tests = (project_root() / "tests" / "lesson" / f"test_{found.name}.py").read_text()
-    assert f'run_cure("{found.name}"' in tests
+    lines = range(len(card.cure.splitlines()))
+    assert _lines_run(tests, found.name, lines) == set(lines)
+
+
+def _lines_run(tests, name, lines):
+    """The lines of a cure that tests run: all of them, or those of ``lines=slice(…)``."""
+    calls = [node for node in ast.walk(ast.parse(tests)) if isinstance(node, ast.Call)]
+    run = set()
+    for call in calls:
+        if ast.unparse(call.func) == "run_cure" and ast.literal_eval(call.args[0]) == name:
+            given = {word.arg: word.value for word in call.keywords}
+            cut = ast.unparse(given["lines"]) if "lines" in given else "slice(None)"
+            bounds = ast.literal_eval(cut.removeprefix("slice(").removesuffix(")") + ",")
+            run |= set(lines[slice(*bounds)])
+    return run
+
+
+@every_lesson
+def test_the_cure_of_a_card_is_three_lines_of_plain_tensorflow(found):
+    card = card_of(found.name)
+    if card is None:
+        return
+    assert 1 <= len(card.cure.splitlines()) <= 3
+    nodes = [*ast.walk(ast.parse(card.cure))]
+    imports = [node for node in nodes if isinstance(node, ast.ImportFrom)]
+    assert not any(isinstance(node, ast.Import) for node in nodes)
+    assert {node.module.partition(".")[0] for node in imports} <= {"tensorflow", "ai_edge_litert"}
+    own = {alias.asname or alias.name for node in imports for alias in node.names}
+    used = {node.id for node in nodes if isinstance(node, ast.Name)}
+    assert not (used - own) & {"varhandle", *varhandle.__all__}
+
+
+def test_the_right_option_of_a_quiz_is_not_told_by_its_length():
+    """Taking the longest option, or the shortest, of every question is no better than guessing."""
+    right = {"longest": 0, "shortest": 0}
+    for question in QUIZZES:
+        lengths = sorted(question.options, key=len)
+        right["longest"] += lengths[-1] == question.right
+        right["shortest"] += lengths[0] == question.right
+    assert max(right.values()) <= 0.4 * len(QUIZZES), right
 
 
 def test_a_card_is_shown_with_its_pages_as_links():

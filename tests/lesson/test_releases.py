@@ -30,6 +30,9 @@ from workbook_lib.show import version_grid
         ("2.9", "were not measured", "right"),
         ("TensorFlow 2.9.3", "on by default", "right"),
         ("v2.9 ", "on by default", "right"),
+        ("tf 2.9", "on by default", "right"),
+        ("tensorflow v2.9.3", "on by default", "right"),
+        ("TF2.10.1", "earlier release", "wrong"),
     ],
 )
 def test_columns_of_the_matrix(answer, told, status):

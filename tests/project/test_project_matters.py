@@ -33,7 +33,7 @@ BROKEN = {
     "parity that always agrees": (
         "return bool(np.all(relative <= limit)), float(",
         "return True, float(",
-        ("13_the_file_that_says_nothing", "parity"),
+        ("13_compare_the_answers", "parity"),
     ),
     "weights that never vanish": (
         "initialized=bool(flow.accesses(handle, [EntryPoint(None, set_once)])[1]),",

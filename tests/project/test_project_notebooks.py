@@ -178,7 +178,7 @@ def test_a_lesson_is_one_idea_in_10_to_15_minutes(path):
 
 @pytest.mark.parametrize("path", APPENDICES, ids=lambda path: path.stem)
 def test_an_appendix_is_short(path):
-    assert outline(path).minutes <= 15
+    assert minutes_of(path) <= 15
 
 
 @closed

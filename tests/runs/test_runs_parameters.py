@@ -32,7 +32,6 @@ from workbook_lib.runs import all_notebooks, run_notebooks
 # notebook -> parameter -> (another value, the cell whose output it changes), and what else is given
 # in both runs, where the stored outputs are not what the run is to be compared with
 CHANGES = {
-    "94_formats_side_by_side": {"model": (A_TFLITE_FILE, "own-model")},
     "11_the_error": {"variable_dtype": ("int16", "message-end")},
     "32_lift_the_state": {"steps": (20, "fifty-steps")},
     "29_how_fast": {"threads": (3, "times")},

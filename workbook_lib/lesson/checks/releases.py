@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from varhandle.matrix import version_matrix
@@ -21,7 +22,7 @@ def read_the_matrix(version: Any) -> str:
     if not isinstance(version, str):
         raise Wrong('Give the version as text, such as `"2.21.0"`.')
     columns = [entry["version"] for entry in measured]
-    version = version.strip().removeprefix("TensorFlow ").removeprefix("v")
+    version = re.sub(r"(?i)^(tensorflow|tf)?\s*v?", "", version.strip())
     version = {column.rpartition(".")[0]: column for column in columns}.get(version, version)
     if version not in columns:
         raise Wrong(f"`{version}` is not a column of the grid. Copy a version as it stands there.")

@@ -34,8 +34,8 @@ QUIZ = (
             "hold the weights for all input channels.",
             "Nothing: it becomes 0.": "A step is 0.35 / 127, or 0.0028. 0.0003 is nearer to 0 "
             "steps than to 1.",
-            "The end of the range.": "A value that is cut off is too large for "
-            "the range. This one is too small for a step.",
+            "The end of the range.": "A value that is cut off is too large for the range. This one "
+            "is too small for a step.",
         },
         "Nothing: it becomes 0.",
     ),
@@ -43,14 +43,14 @@ QUIZ = (
         "a_model_that_loses/quiz-steps",
         "A layer has an error of 0.3 steps. What does that tell you?",
         {
-            "It loses little more than rounding does.": "Rounding to whole steps makes an error of "
-            "0.29 steps.",
+            "It loses little more than rounding.": "Rounding to whole steps makes an error of 0.29 "
+            "steps.",
             "It should stay in float.": "Rounding alone costs as much, so float has little to win "
             "back here.",
             "The model loses 30 % of its accuracy.": "A step is the distance between two integers "
             "of a tensor. Accuracy is counted on held-out digits.",
         },
-        "It loses little more than rounding does.",
+        "It loses little more than rounding.",
     ),
     QuizQuestion(
         "a_model_that_loses/quiz-price",
@@ -72,7 +72,7 @@ CARD = Card(
     "them.",
     cure="options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=[worst])\n"
     "debugger = tf.lite.experimental.QuantizationDebugger(converter=converter, "
-    "debug_dataset=dataset, debug_options=options)\n"
-    "content = debugger.get_nondebug_quantized_model()  # that layer in float",
+    "debug_dataset=dataset, debug_options=options)\ncontent = "
+    "debugger.get_nondebug_quantized_model()  # that layer in float",
     pages=("quantizer", "debugger", "qat"),
 )

@@ -7,7 +7,7 @@ from workbook_lib.lesson.content import Card, Question, QuizQuestion
 PREDICTIONS = (
     Question(
         "a_strangers_file/first-call",
-        "The interpreter runs this file, in a process of its own. What comes of the first call?",
+        "The interpreter runs this file. What comes of the first call?",
         {
             "ok": "the sum of the four numbers",
             "raised": "a Python exception",
@@ -26,10 +26,10 @@ QUIZ = (
         "A service runs the files of its users, each within try and except Exception. One of them "
         "uploads the growing file. What do the others see?",
         {
-            "An error message, with the next call as before.": "That needs an exception. What "
-            "came of the call was a SIGSEGV, and no except catches one.",
-            "Wrong answers, until it is started again.": "The process died at the first call, "
-            "and gave no answer at all.",
+            "An error message, with the next call as before.": "That needs an exception. What came "
+            "of the call was a SIGSEGV, and no except catches one.",
+            "Wrong answers, until it is started again.": "The process died at the first call, and "
+            "gave no answer at all.",
             "The service is gone, for all of them.": "The signal ends the process, whoever's call "
             "it was. So each file wants a process that can be lost.",
         },
@@ -37,13 +37,13 @@ QUIZ = (
     ),
     QuizQuestion(
         "a_strangers_file/quiz-op",
-        "A SavedModel has the ops AddV2, Const, RestoreV2, SaveV2 and WriteFile. Which of them "
-        "is not to be expected of a model that only computes?",
+        "A SavedModel has the ops AddV2, Const, RestoreV2, SaveV2 and WriteFile. Which of them is "
+        "not to be expected of a model that only computes?",
         {
             "SaveV2": "The lesson's list has it too. With RestoreV2 it keeps the checkpoint, in "
             "every SavedModel.",
-            "WriteFile": "Neither the computing nor the checkpoint needs it. It is as foreign "
-            "here as ReadFile was.",
+            "WriteFile": "Neither the computing nor the checkpoint needs it. It is as foreign here "
+            "as ReadFile was.",
             "RestoreV2": "It reads the checkpoint that the model brings along, as in every "
             "SavedModel.",
         },
@@ -53,14 +53,14 @@ QUIZ = (
         "a_strangers_file/quiz-unproved",
         "diagnose says “unproved”. What does that tell you about the model?",
         {
-            "Nobody ran it, so nothing was compared.": "It has an op that is not on the list. "
-            "Whether its answers are right is not known.",
-            "It means harm.": "The list has the ops that only compute. Any other op is left "
-            "alone, whatever it was meant for.",
-            "Its file gives other answers than TensorFlow.": "That would take two runs to "
-            "compare, and there was none.",
+            "Its answers are not known.": "It has an op that is not on the list, so nobody ran it. "
+            "Nothing was compared.",
+            "It means harm.": "The list has the ops that only compute. Any other op is left alone, "
+            "whatever it was meant for.",
+            "Its file gives other answers than TensorFlow.": "That would take two runs to compare, "
+            "and there was none.",
         },
-        "Nobody ran it, so nothing was compared.",
+        "Its answers are not known.",
     ),
 )
 
@@ -69,8 +69,7 @@ CARD = Card(
     "machines when it runs.",
     cause="TensorFlow runs every op of a graph, and some ops do more than compute.",
     cure="from tensorflow.python.saved_model.loader_impl import parse_saved_model  # runs nothing\n"
-    "[graph] = (one.graph_def for one in parse_saved_model(folder).meta_graphs)\n"
-    "print({n.op for n in [*graph.node, *(n for f in graph.library.function "
-    "for n in f.node_def)]})",
+    "[graph] = (one.graph_def for one in parse_saved_model(folder).meta_graphs)\nprint({n.op for n "
+    "in [*graph.node, *(n for f in graph.library.function for n in f.node_def)]})",
     pages=("security",),
 )

@@ -20,16 +20,15 @@ PREDICTIONS = (
         "Calibrate int8 with blank images. How many of the held-out digits does the file name "
         "rightly?",
         {
-            "all": "as many as before",
+            "all": "nearly all",
             "half": "about half",
             "chance": "hardly more than by chance",
         },
         why="The ranges of the activations come from images without ink, so they are far too "
         "narrow, and the values of a real image are cut off at their ends.",
         key_of=band,
-        debrief="“As many as before” is a tempting answer, because there is no error and no "
-        "warning. Ask where one would come from: for the converter, blank images are images "
-        "like any others.",
+        debrief="The answer “nearly all” tempts, because there is no error and no warning. Ask "
+        "where one would come from: for the converter, blank images are images like any others.",
     ),
 )
 
@@ -38,11 +37,12 @@ QUIZ = (
         "calibration/quiz-ranges",
         "What do blank images get wrong?",
         {
-            "The weights.": "The converter finds them in the model, whatever images it gets.",
+            "The weights of the layers.": "The converter finds them in the model, whatever images "
+            "it gets.",
             "The ranges between the layers.": "Nothing large flowed from a blank image. What a "
             "real one needs is cut off.",
-            "The type: int8 is too small.": "Calibrated with real images, int8 named over 95 % "
-            "rightly.",
+            "The type: eight bits are too few.": "Calibrated with real images, int8 named over "
+            "95 % rightly.",
         },
         "The ranges between the layers.",
     ),
@@ -52,8 +52,8 @@ QUIZ = (
         {
             "Nothing would be left to test with.": "What helped to make the file cannot show how "
             "it does on images that are new to it.",
-            "They have no labels.": "Calibration asks for none: the lesson's datasets yield "
-            "images alone.",
+            "They have no labels, which it needs.": "Calibration asks for none: the lesson's "
+            "datasets yield images alone.",
             "The converter refuses them.": "It took even the blank ones, and said nothing.",
         },
         "Nothing would be left to test with.",

@@ -42,12 +42,12 @@ QUIZ = (
         "find_the_op/quiz-first",
         "Ten ops differ. Which one do you look at?",
         {
-            "The first that is executed.": "Its inputs still agree, so the fault is in "
-            "it. All others may only pass on what they were given.",
+            "The first that is executed.": "Its inputs still agree, so the fault is in it. All "
+            "others may only pass on what they were given.",
             "The one that differs most.": "Errors grow on the way. The largest is often near the "
             "end, far behind the fault.",
-            "The last.": "It gives the answer. That is where you noticed it, and "
-            "everything that went wrong has come together there.",
+            "The last.": "It gives the answer. That is where you noticed it, and everything that "
+            "went wrong has come together there.",
         },
         "The first that is executed.",
     ),
@@ -58,10 +58,10 @@ QUIZ = (
             "It makes the answers more exact.": "It changes where tensors lie in memory, and not "
             "what is computed.",
             "It gives the tensors names.": "The names are in the file in any case.",
-            "Without it a later op may overwrite a tensor.": "Tensors share memory. After the call "
-            "you would read what came last to that place.",
+            "Later ops may overwrite tensors.": "Tensors share memory. After the call you would "
+            "read what came last to that place.",
         },
-        "Without it a later op may overwrite a tensor.",
+        "Later ops may overwrite tensors.",
     ),
     QuizQuestion(
         "find_the_op/quiz-rounding",

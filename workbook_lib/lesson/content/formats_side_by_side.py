@@ -39,8 +39,8 @@ QUIZ = (
             "A constant: step only reads it.": "One signature is enough to make it change, and "
             "step has to see that.",
             "A variable.": "What decides is whether any signature that you convert assigns it.",
-            "A constant for step, a variable beside it.": "Then step would go on with the "
-            "old value.",
+            "A constant for step, a variable beside it.": "Then step would go on with the old "
+            "value.",
         },
         "A variable.",
     ),
@@ -48,14 +48,14 @@ QUIZ = (
         "formats_side_by_side/quiz-two-reads",
         "The program names total in one line, and the file reads it twice. Why?",
         {
-            "Before the addition, and for the answer.": "A call runs READ_VARIABLE, ADD, "
-            "ASSIGN_VARIABLE, and reads once more what it has assigned.",
+            "To add, and for the answer.": "A call runs READ_VARIABLE, ADD, ASSIGN_VARIABLE, and "
+            "reads once more what it has assigned.",
             "Once for each of the two calls.": "The table counts the ops of the file, and it was "
             "drawn before the first call.",
             "Once in CALL_ONCE, for the first value.": "That subgraph has VAR_HANDLE and "
             "ASSIGN_VARIABLE, and reads nothing.",
         },
-        "Before the addition, and for the answer.",
+        "To add, and for the answer.",
     ),
     QuizQuestion(
         "formats_side_by_side/quiz-first-value",
@@ -64,10 +64,10 @@ QUIZ = (
             "With zeros: the checkpoint is missing.": "The first answer was 12, which is 10 and "
             "twice 1.",
             "With the total of your last call.": "An interpreter writes nothing into the file.",
-            "With the value that it had when you saved.": "An initializer in the file assigns it, "
-            "once before the first call.",
+            "With its value when you saved.": "An initializer in the file assigns it, once before "
+            "the first call.",
         },
-        "With the value that it had when you saved.",
+        "With its value when you saved.",
     ),
 )
 

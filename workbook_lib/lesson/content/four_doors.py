@@ -37,25 +37,25 @@ QUIZ = (
         "four_doors/quiz-flex",
         "The interpreter refuses a file of Model.export: Select TensorFlow ops are missing. Why?",
         {
-            "Keras allowed Flex ops, and the model needs some.": "The other doors would have "
-            "refused, and named the ops.",
+            "Keras allowed Flex ops; the model has some.": "The other doors would have refused, "
+            "and named the ops.",
             "The file was damaged when it was written.": "The interpreter could read all of it, "
             "and names the op that it has no kernel for.",
             "The interpreter is older than the converter.": "The newest one says the same. Flex "
             "ops are an add-on, which the Python packages do not bring along.",
         },
-        "Keras allowed Flex ops, and the model needs some.",
+        "Keras allowed Flex ops; the model has some.",
     ),
     QuizQuestion(
         "four_doors/quiz-setting",
         "Which argument of Model.export keeps Flex ops out of the file?",
         {
             "None: Keras decides.": "The exercise has shown one.",
-            "allow_custom_ops=True": "This lets more in: ops whose code you must write.",
-            'target_spec={"supported_ops": [TFLITE_BUILTINS]}': "Keras hands it to the converter, "
-            "which then refuses an op without a builtin.",
+            "allow_custom_ops": "This lets more in: ops whose code you must write.",
+            "target_spec": "Keras hands it to the converter, which then refuses an op without a "
+            "builtin.",
         },
-        'target_spec={"supported_ops": [TFLITE_BUILTINS]}',
+        "target_spec",
     ),
     QuizQuestion(
         "four_doors/quiz-same",
@@ -63,8 +63,8 @@ QUIZ = (
         {
             "They freeze every variable.": "The count of lesson 22, which came with its owner, "
             "stayed a variable.",
-            "They lead through a SavedModel.": "So the question at each door is whether the "
-            "object can be saved whole.",
+            "They lead through a SavedModel.": "So the question at each door is whether the object "
+            "can be saved whole.",
             "They refuse ops without a builtin.": "Three of them do.",
         },
         "They lead through a SavedModel.",

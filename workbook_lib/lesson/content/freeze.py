@@ -27,24 +27,24 @@ QUIZ = (
         "You freeze a function, and then train on. With which weights does it answer?",
         {
             "The new ones.": "Setting the weight to zero changed nothing in its answer.",
-            "Those of the moment when it was frozen.": "Its graph holds a copy. So freeze last, "
-            "when training is over.",
+            "Those that it was frozen with.": "Its graph holds a copy. So freeze last, when "
+            "training is over.",
             "None, until it is frozen again.": "It goes on answering, without the variables.",
         },
-        "Those of the moment when it was frozen.",
+        "Those that it was frozen with.",
     ),
     QuizQuestion(
         "freeze/quiz-signature",
         "A file answers, but its list of signatures is empty. What was left out?",
         {
-            "The second argument of from_concrete_functions.": "An empty tf.Module is enough for "
-            "a frozen function, and then the file has a signature.",
+            "The second argument, an owner.": "An empty tf.Module is enough for a frozen function, "
+            "and then the file has a signature.",
             "The freezing: it still holds variables.": "Both files of the lesson hold constants "
             "only, and one of them has a signature.",
             "A name for the Python function.": "It is the same function in both files. What "
             "differs is the object beside it.",
         },
-        "The second argument of from_concrete_functions.",
+        "The second argument, an owner.",
     ),
     QuizQuestion(
         "freeze/quiz-exchange",
@@ -53,10 +53,10 @@ QUIZ = (
             "Nothing: the node goes away.": "The lesson's table has as many new Identity nodes as "
             "it has lost ReadVariableOp nodes.",
             "A Const, with the value.": "That is what takes the place of the handle.",
-            "An Identity, which hands a constant on.": "There is nothing to read any more, so the "
-            "node passes on what it is given.",
+            "An Identity.": "There is nothing to read any more, so the node passes on what it is "
+            "given.",
         },
-        "An Identity, which hands a constant on.",
+        "An Identity.",
     ),
 )
 
@@ -65,8 +65,8 @@ CARD = Card(
     "missing.",
     cause="The function came to the converter alone, without an object that owns its variables.",
     cure="from tensorflow.python.framework.convert_to_constants import "
-    "convert_variables_to_constants_v2 as freeze\n"
-    "converter = tf.lite.TFLiteConverter.from_concrete_functions([freeze(traced)], tf.Module())\n"
-    "content = converter.convert()",
+    "convert_variables_to_constants_v2 as freeze\nconverter = "
+    "tf.lite.TFLiteConverter.from_concrete_functions([freeze(traced)], tf.Module())\ncontent = "
+    "converter.convert()",
     pages=("convert", "variables"),
 )

@@ -13,8 +13,8 @@ PREDICTIONS = (
             (2049, 2048): "2049, and 2048 with the flag",
             (2048, 2048): "2048 both times: the weights are float16",
         },
-        why="The runtime decides on the type. By default XNNPACK computes in float32, and "
-        "with the flag in float16, though the file and its DEQUANTIZE op are the same.",
+        why="The runtime decides on the type. By default XNNPACK computes in float32, and with the "
+        "flag in float16, though the file and its DEQUANTIZE op are the same.",
         key_of=tuple,
         debrief="2049 twice is a tempting answer, because the op list reads like a program. Ask "
         "who reads that list on a phone with a GPU, and what that reader may do with it.",
@@ -39,25 +39,25 @@ QUIZ = (
         "how_fast/quiz-median",
         "Why the median of many runs, after a warm-up?",
         {
-            "A single run may have been interrupted.": "A shared machine slows single runs down, "
-            "and the first runs are slower as a rule.",
+            "One run may be interrupted.": "A shared machine slows single runs down, and the first "
+            "runs are slower as a rule.",
             "Python has no mean.": "It has, and one run that was interrupted moves it far.",
             "The runtime learns with every run.": "It learns nothing. The first runs are slower "
             "because nothing that they need is in the processor's cache yet.",
         },
-        "A single run may have been interrupted.",
+        "One run may be interrupted.",
     ),
     QuizQuestion(
         "how_fast/quiz-cache",
         "What does the weight cache save?",
         {
-            "Bytes of the .tflite file.": "The file stays as it is, and the cache is a second "
-            "file beside it.",
+            "Bytes of the .tflite file.": "The file stays as it is, and the cache is a second file "
+            "beside it.",
             "Time of every call.": "A call uses packed weights with and without a cache.",
-            "Time when a file is opened again.": "The weights are packed once and kept, in place "
-            "of being packed at every start.",
+            "Time at the next opening.": "The weights are packed once and kept, in place of being "
+            "packed at every start.",
         },
-        "Time when a file is opened again.",
+        "Time at the next opening.",
     ),
 )
 

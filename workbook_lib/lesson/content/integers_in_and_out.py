@@ -12,9 +12,8 @@ PREDICTIONS = (
         {1: "one", 2: "two", 16: "as many as the image has"},
         why="A cast cuts the fraction off, so all ink below 1.0 becomes 0. In this file a 0 does "
         "not even stand for no ink, but for half of it.",
-        debrief="“Two” comes from rounding, and is right for an image with full ink somewhere. "
-        "Ask what real value the integer 0 stands for here, and how the image then looks to the "
-        "model.",
+        debrief="“Two” comes from rounding, and is right for an image with full ink somewhere. Ask "
+        "what real value the integer 0 stands for here, and how the image then looks to the model.",
     ),
 )
 
@@ -43,14 +42,13 @@ QUIZ = (
         "integers_in_and_out/quiz-whose",
         "Whose scale and zero point turn the answer into real values?",
         {
-            "The input's, as on the way in.": "Here they are nearly the same, 0.00392 and "
-            "0.00391. They are two entries all the same.",
-            "The output's, read from its details.": "Each tensor has its own, and the file holds "
-            "them.",
-            "Those of int8: 1/255 and -128.": "They are not int8's: the input and the output "
-            "of this very file differ in their scale.",
+            "The input's.": "Here they are nearly the same, 0.00392 and 0.00391. They are two "
+            "entries all the same.",
+            "The output's.": "Each tensor has its own, and the file holds them.",
+            "Those of int8: 1/255 and -128.": "They are not int8's: the input and the output of "
+            "this very file differ in their scale.",
         },
-        "The output's, read from its details.",
+        "The output's.",
     ),
 )
 

@@ -14,8 +14,7 @@ PREDICTIONS = (
         why="reset_all_variables is for tensors that the file itself marks as variable. What a "
         "VAR_HANDLE leads to stays as it is, so the count goes on to 9.",
         debrief="1 is a tempting answer, because the name promises it. Ask how one would notice in "
-        "an app: the second digit is read with the memory of the first, and no error says "
-        "so.",
+        "an app: the second digit is read with the memory of the first, and no error says so.",
     ),
 )
 
@@ -24,8 +23,8 @@ QUIZ = (
         "keep_a_state/quiz-proof",
         "The first answer of a stateful file is right. What does it prove?",
         {
-            "The file is right.": "The first call does not yet use anything that the file "
-            "itself has kept.",
+            "The file is right.": "The first call does not yet use anything that the file itself "
+            "has kept.",
             "Nothing about what it keeps.": "Compare several calls in a row: what one leaves "
             "behind shows in the next, and an error can grow from there.",
             "The file keeps its state.": "A file that forgets everything gives the same first "
@@ -37,23 +36,23 @@ QUIZ = (
         "keep_a_state/quiz-reset",
         "What begins a new digit in an open interpreter?",
         {
-            "A signature that assigns the first value.": "Signatures of one file share the "
-            "variable, so what one writes the other reads.",
+            "A reset of your own.": "Signatures of one file share the variable, so what one writes "
+            "the other reads.",
             "reset_all_variables().": "It left both variables of this file as they were.",
             "A row of zeros.": "That is one more row, and the memory goes on from it.",
         },
-        "A signature that assigns the first value.",
+        "A reset of your own.",
     ),
     QuizQuestion(
         "keep_a_state/quiz-two",
         "Two interpreters open one file and read two digits in turns. What happens?",
         {
-            "They mix them up.": "Signatures share a state within "
-            "one interpreter. Another interpreter has variables of its own.",
-            "The second goes on from the first.": "It begins with the values in the "
-            "file, and nothing ever writes into the file.",
-            "Each reads its own digit.": "The variables live in an interpreter, beginning with "
-            "the values that the file has.",
+            "They mix them up.": "Signatures share a state within one interpreter. Another "
+            "interpreter has variables of its own.",
+            "The second goes on from the first.": "It begins with the values in the file, and "
+            "nothing ever writes into the file.",
+            "Each reads its own digit.": "The variables live in an interpreter, beginning with the "
+            "values that the file has.",
         },
         "Each reads its own digit.",
     ),

@@ -39,26 +39,26 @@ QUIZ = (
         "newer_than_the_runtime/quiz-old-device",
         "The runtime of a device cannot be changed. How do you get a file for it?",
         {
-            "Convert with the TensorFlow that it belongs to.": "A converter of that age writes "
-            "the versions that this runtime knows.",
-            "Write a lower version into the file.": "As in the cell, that changes a number. The "
-            "op stays what the converter made of it.",
+            "Convert with a TensorFlow of its age.": "A converter of that age writes the versions "
+            "that this runtime knows.",
+            "Write a lower version into the file.": "As in the cell, that changes a number. The op "
+            "stays what the converter made of it.",
             "Catch the error, and call it all the same.": "There is nothing to call: the runtime "
             "stopped when it opened the file.",
         },
-        "Convert with the TensorFlow that it belongs to.",
+        "Convert with a TensorFlow of its age.",
     ),
     QuizQuestion(
         "newer_than_the_runtime/quiz-upgrade",
         "You upgrade ai-edge-litert. A program with tf.lite.Interpreter refuses the file as "
         "before. Why?",
         {
-            "tf.lite.Interpreter has been deleted.": "The warning announces it for TF 2.20, "
-            "and the cell, in a later one, still ran it.",
+            "tf.lite.Interpreter has been deleted.": "The warning announces it for TF 2.20, and "
+            "the cell, in a later one, still ran it.",
             "It uses the runtime inside TensorFlow.": "That one is of the age of your TensorFlow. "
             "ai_edge_litert has releases of its own.",
-            "The file has to be packed again.": "pack makes bytes of the objects. The versions "
-            "in them stay as they are.",
+            "The file has to be packed again.": "pack makes bytes of the objects. The versions in "
+            "them stay as they are.",
         },
         "It uses the runtime inside TensorFlow.",
     ),
@@ -67,6 +67,8 @@ QUIZ = (
 CARD = Card(
     symptom="“Didn't find op for builtin opcode … version …”, on a device where other files run.",
     cause="The runtime there is older than the converter that made the file.",
-    cure="pip install --upgrade ai-edge-litert",
+    cure="from ai_edge_litert.interpreter import Interpreter  # pip install -U ai-edge-litert\n"
+    "interpreter = Interpreter(model_content=content)  # in place of tf.lite.Interpreter\n# a "
+    "runtime that cannot be changed: convert with the TensorFlow of its age",
     pages=("inference",),
 )

@@ -26,15 +26,16 @@ QUIZ = (
     ),
     QuizQuestion(
         "on_a_microcontroller/quiz-reset",
-        "Three calls have added 1 each to a total that began at 10. What is the total on Micro "
-        "right after reset()?",
+        "A total begins at 10. On Micro, three calls add 1 each, then comes reset(), and then two "
+        "more calls add 1 each. What does the last one say?",
         {
-            "10": "The next call, which adds 1, would have said 11.0. It said 1.0.",
-            "13": "reset() does clear it: with 13 kept, the next call would have said 14.0.",
-            "0": "The next call said 1.0. So the first value is lost, and the total begins at "
-            "zero.",
+            "12": "So it would be in a file that begins anew with its first value. In the lesson "
+            "the call after reset() said 1.0, and not 11.0.",
+            "15": "reset() does clear the total: the call after it said 1.0, and not 14.0.",
+            "2": "reset() sets the variable to zero, and the first value is lost. The two calls "
+            "add 1 each to that.",
         },
-        "0",
+        "2",
     ),
     QuizQuestion(
         "on_a_microcontroller/quiz-lifted",
@@ -42,12 +43,12 @@ QUIZ = (
         {
             "In the variable, as before.": "The lifted file has none. Its inputs are total_state "
             "and x.",
-            "With the program, which hands it in again.": "One call's output is the next call's "
-            "input, and so reset() has nothing to lose.",
+            "With the program.": "One call's output is the next call's input, and so reset() has "
+            "nothing to lose.",
             "In the file, where the 10 is.": "The 10 is handed in at the first call. It is "
             "initial_state that has it.",
         },
-        "With the program, which hands it in again.",
+        "With the program.",
     ),
 )
 
@@ -56,7 +57,8 @@ CARD = Card(
     "reset.",
     cause="TensorFlow Lite Micro keeps variables in a store that the program creates, and its "
     "reset sets them to zero.",
-    cure="lifted = varhandle.lift_state(content)  # or: varhandle lift IN.tflite OUT.tflite\n"
-    "state = lifted.start()  # what the program hands in at the first call",
+    cure="@tf.function(input_signature=[tf.TensorSpec([1]), tf.TensorSpec([1])])\ndef add(x, "
+    "total):  # no variable: the program hands the total in, at first 10\n"
+    '    return {"total": total + x}  # and takes it out, for the next call',
     pages=("micro",),
 )

@@ -36,8 +36,7 @@ QUIZ = (
         "releases/quiz-select",
         "Advice from the days of 2.12: take SELECT_TF_OPS for a float16 variable. And on 2.21?",
         {
-            "It holds: what worked goes on working.": "The row works from 2.9 to 2.19, and says R "
-            "since 2.20.",
+            "It holds.": "The row works from 2.9 to 2.19, and says R since 2.20.",
             "The interpreter refuses the file.": "R means that the program still converts, so the "
             "fault shows one step later than with the converter.",
             "The converter refuses the program.": "That was so up to 2.8.",
@@ -50,7 +49,8 @@ QUIZ = (
         {
             "Nothing, until you compare answers.": "It converts and runs. Only a comparison with "
             "the model shows that the answer is wrong.",
-            "An error of the converter.": "That would be E, and you would know at once.",
+            "An error, at the latest from the converter.": "That would be E, and you would know at "
+            "once.",
             "The process dies.": "That is C, as with a Keras layer in a tf.Module on 2.16.",
         },
         "Nothing, until you compare answers.",
@@ -62,10 +62,10 @@ QUIZ = (
             "On an older one, with Keras 2.": "Keras 2 helps a Keras layer in a tf.Module. This "
             "row says E in the old columns as well.",
             "On the newest one.": "2.21 says E, in the grid and when it was run anew.",
-            "On none of the measured ones.": "The whole row says E, so no change of the release "
-            "helps. Change the program.",
+            "On none of them.": "The whole row says E, so no change of the release helps. Change "
+            "the program.",
         },
-        "On none of the measured ones.",
+        "On none of them.",
     ),
 )
 
@@ -74,8 +74,8 @@ CARD = Card(
     "its file answers garbage.",
     cause="The converter's defaults changed, and so did the Keras that comes along: 2.9 keeps an "
     "assigned float32 variable, 2.16 brings Keras 3.",
-    cure="print(tf.__version__, tf.keras.__version__)  # on each release that you use\n"
-    "run = Interpreter(model_content=content).get_signature_runner()\n"
+    cure="print(tf.__version__, tf.keras.__version__)  # on each release that you use\nrun = "
+    "Interpreter(model_content=content).get_signature_runner()\n"
     "np.testing.assert_allclose(*run(x=x).values(), model(x), atol=1e-5)",
     pages=("versions", "keras-export"),
 )

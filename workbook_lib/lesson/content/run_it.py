@@ -33,13 +33,13 @@ QUIZ = (
         "run_it/quiz-names",
         "You are to run a colleague's file, and do not know its names. What do you do?",
         {
-            "Ask the file: get_signature_list().": "It lists every signature with its inputs and "
-            "outputs, and a runner takes them by these names.",
+            "Call get_signature_list().": "It lists every signature with its inputs and outputs, "
+            "and a runner takes them by these names.",
             "Take input 0 and output 0.": "Where a file has several of them, their order says "
             "nothing of what they are.",
             "Convert the model again.": "You have the file, and it says its names itself.",
         },
-        "Ask the file: get_signature_list().",
+        "Call get_signature_list().",
     ),
     QuizQuestion(
         "run_it/quiz-room",
@@ -48,10 +48,10 @@ QUIZ = (
             "Nothing: the first dimension is open.": "Open is what the file allows. The buffers "
             "were made for one image, and `write` refuses five.",
             "A new conversion with a batch of five.": "The file allows any batch.",
-            "Resize its input, then make new buffers.": "A runner resizes by itself. With "
-            "CompiledModel the program decides when memory is made.",
+            "Resize its input; then new buffers.": "A runner resizes by itself. With CompiledModel "
+            "the program decides when memory is made.",
         },
-        "Resize its input, then make new buffers.",
+        "Resize its input; then new buffers.",
     ),
     QuizQuestion(
         "run_it/quiz-compiled",
@@ -59,12 +59,12 @@ QUIZ = (
         {
             "It cannot read a signature.": "It lists them as the interpreter does, and runs one by "
             "its name or its number.",
-            "They may lie where a GPU or an NPU reaches them.": "They are made once and filled for "
-            "each call, so nothing has to be copied from place to place.",
+            "A GPU or an NPU may use them.": "They are made once and filled for each call, so "
+            "nothing has to be copied from place to place.",
             "It runs several inputs at once.": "A call has one set of inputs, and a batch is one "
             "input.",
         },
-        "They may lie where a GPU or an NPU reaches them.",
+        "A GPU or an NPU may use them.",
     ),
 )
 
@@ -72,8 +72,7 @@ CARD = Card(
     symptom="“source buffer is larger than the tensor buffer”, or “Cannot set tensor: Dimension "
     "mismatch”.",
     cause="The program gives another shape than it has made room for.",
-    cure="runner = interpreter.get_signature_runner()  # it resizes by itself\n"
-    "(name,) = runner.get_input_details()\n"
-    "answer = runner(**{name: images})",
+    cure="runner = interpreter.get_signature_runner()  # it resizes by itself\n(name,) = "
+    "runner.get_input_details()\nanswer = runner(**{name: images})",
     pages=("inference",),
 )

@@ -12,8 +12,8 @@ FAMILIES = {
 PREDICTIONS = (
     Question(
         "still_assigned/which-mode",
-        "Which calls of a model with a BatchNormalization assign: model(x), "
-        "model(x, training=False), model(x, training=True)?",
+        "Which calls of a model with a BatchNormalization assign: model(x), model(x, "
+        "training=False), model(x, training=True)?",
         {  # whether each of the three assigns
             (False, False, True): "the last alone",
             (True, False, True): "the first and the last",
@@ -36,23 +36,23 @@ QUIZ = (
             "LiteRT has.",
             "A variable that was never trained.": "Freezing copies whatever numbers a variable "
             "has.",
-            "A node that needs the handle, nearly always to assign.": "Freezing had put a number "
-            "in the place of the handle, and a number cannot be written to.",
+            "A node that assigns a variable.": "Freezing had put a number in the place of the "
+            "handle, and a number cannot be written to.",
         },
-        "A node that needs the handle, nearly always to assign.",
+        "A node that assigns a variable.",
     ),
     QuizQuestion(
         "still_assigned/quiz-owner",
         "The function assigns a variable, and the assignment is the point. What do you do?",
         {
-            "Hand over the owner of the variable as well.": "Then the object is saved "
-            "with its variables, and the one that is assigned stays one in the file.",
+            "Hand over the variable's owner.": "Then the object is saved with its variables, and "
+            "the one that is assigned stays one in the file.",
             "Freeze it, and assign in the app.": "A function that assigns cannot be frozen, and a "
             "constant cannot be assigned by anybody.",
-            "Hand over an empty tf.Module as well.": "It does not hold the variable, so "
-            "the converter can only freeze the function, and stops on the same words.",
+            "Hand over an empty tf.Module as well.": "It does not hold the variable, so the "
+            "converter can only freeze the function, and stops on the same words.",
         },
-        "Hand over the owner of the variable as well.",
+        "Hand over the variable's owner.",
     ),
     QuizQuestion(
         "still_assigned/quiz-mode",
@@ -72,8 +72,8 @@ CARD = Card(
     symptom="Freezing or converting stops at “Input 0 of node … was passed float from … "
     "incompatible with expected resource”.",
     cause="The function assigns a variable. Often it is a layer in training mode that does.",
-    cure="spec = tf.TensorSpec([None, *model.input_shape[1:]])\n"
-    "traced = tf.function(model).get_concrete_function(spec, training=False)\n"
-    "# or keep the variable: from_concrete_functions([traced], owner_of_the_variable)",
+    cure="spec = tf.TensorSpec([None, *model.input_shape[1:]])\ntraced = "
+    "tf.function(model).get_concrete_function(spec, training=False)\n# or keep the variable: "
+    "from_concrete_functions([traced], owner_of_the_variable)",
     pages=("convert", "variables"),
 )

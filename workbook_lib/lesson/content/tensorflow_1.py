@@ -19,15 +19,15 @@ PREDICTIONS = (
         why="The converter writes the handle and the read into the file, and nothing that gives "
         "the variable a value. The default delegate reads memory that nobody set.",
         debrief="“The converter refuses” is a tempting answer, because a value is plainly missing. "
-        "Ask what it would have to know: the value is in the session, and the converter "
-        "never sees one.",
+        "Ask what it would have to know: the value is in the session, and the converter never sees "
+        "one.",
     ),
 )
 
 QUIZ = (
     QuizQuestion(
         "tensorflow_1/quiz-kinds",
-        "A graph of TensorFlow 1 has VariableV2 in the place of VarHandleOp. Can it be frozen?",
+        "A graph has VariableV2 in the place of VarHandleOp. Can it be frozen?",
         {
             "Yes, in the same way.": "Both kinds became a Const, and all four files answered 20.",
             "Not before use_resource=True.": "The first of the two graphs was made without it.",
@@ -52,8 +52,8 @@ QUIZ = (
         "tensorflow_1/quiz-plain",
         "Why run a new file once with the plain kernels?",
         {
-            "They compute more exactly.": "The default delegate did not round badly here. It read "
-            "memory that nobody had set.",
+            "They compute more exactly than a delegate.": "The default delegate did not round "
+            "badly here. It read memory that nobody had set.",
             "They show what a device will answer.": "A device may use the delegate as well, and "
             "then it answers garbage without an error.",
             "They refuse a variable without a value.": "The default delegate raised no error and "
@@ -67,8 +67,8 @@ CARD = Card(
     symptom="A graph of TensorFlow 1 converts without an error, and its file answers garbage.",
     cause="The values of its variables are in a session, or in a checkpoint, and the converter was "
     "given the graph alone.",
-    cure="graph_def = session.graph.as_graph_def()\n"
-    "frozen = tf.compat.v1.graph_util.convert_variables_to_constants(session, graph_def, ['y'])\n"
-    "content = tf.compat.v1.lite.TFLiteConverter(frozen, [x], [y]).convert()",
+    cure="graph_def = session.graph.as_graph_def()\nfrozen = "
+    "tf.compat.v1.graph_util.convert_variables_to_constants(session, graph_def, ['y'])\ncontent = "
+    "tf.compat.v1.lite.TFLiteConverter(frozen, [x], [y]).convert()",
     pages=("variables",),
 )

@@ -64,16 +64,16 @@ QUIZ = (
         {
             "That it has one.": "With the shape mended the program still had its variable, and "
             "converted.",
-            "The line where it stops, and the message.": "The first example stopped at model.add, "
-            "and its message names two shapes and no VarHandleOp.",
+            "The message, and its line.": "The first example stopped at model.add, and its message "
+            "names two shapes and no VarHandleOp.",
             "That others report the same.": "The article reports it as well, and names another "
             "cause than the message does.",
         },
-        "The line where it stops, and the message.",
+        "The message, and its line.",
     ),
     QuizQuestion(
         "the_article/quiz-without",
-        "Somebody adds a line, and the model converts. How do you learn whether the line did it?",
+        "You add a line, and the model converts. What shows that the line did it?",
         {
             "Convert without the line.": "The second example converted in both ways, so its line "
             "was not the reason.",
@@ -88,12 +88,13 @@ QUIZ = (
         "the_article/quiz-kernel",
         "What is a layer's kernel after set_weights?",
         {
-            "A constant.": "The traced function still has a read for each of its four variables.",
-            "A new variable.": "first.kernel is the object that it was before.",
-            "The same variable, with other numbers.": "set_weights writes into it. What makes a "
-            "constant of it is the converter.",
+            "A constant, with the numbers.": "The traced function still has a read for each of its "
+            "four variables.",
+            "A new variable, with the numbers.": "first.kernel is the object that it was before.",
+            "The same variable as before.": "set_weights writes into it. What makes a constant of "
+            "it is the converter.",
         },
-        "The same variable, with other numbers.",
+        "The same variable as before.",
     ),
 )
 
@@ -103,7 +104,7 @@ CARD = Card(
     cause="A variable that is only read becomes a constant, and a float32 one that is assigned may "
     "stay. The example of the explanation may fail on something else.",
     cure="content = tf.lite.TFLiteConverter.from_keras_model(model).convert()\n"
-    "tf.lite.experimental.Analyzer.analyze(model_content=content)\n"
-    "# VAR_HANDLE in what it prints: a variable that stayed",
+    "tf.lite.experimental.Analyzer.analyze(model_content=content)\n# VAR_HANDLE in what it prints: "
+    "a variable that stayed",
     pages=("convert", "variables"),
 )

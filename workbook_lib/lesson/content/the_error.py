@@ -31,8 +31,8 @@ PREDICTIONS = (
         "float16. One that is assigned needs builtin ops, and these take float32.",
         key_of=converted_before,
         debrief="“Float16” is a tempting answer, because the message names f16 in nearly every "
-        "line; “an assignment” is one, because old advice says that no variable may be "
-        "assigned. Ask: once it is converted, which ops on variables does read still need?",
+        "line; “an assignment” is one, because old advice says that no variable may be assigned. "
+        "Ask: once it is converted, which ops on variables does read still need?",
     ),
 )
 
@@ -41,27 +41,27 @@ QUIZ = (
         "the_error/quiz-gone",
         "A Keras model has 5 variables, and its .tflite file has none. Where are they?",
         {
-            "Left out, so the file answers wrong.": "The numbers are in it: without "
-            "them the file could not answer as the model does.",
-            "They became constants, because they are only read.": "A variable that nothing "
-            "assigns can never change, so its value may stand in the file once and for all.",
-            "In a second file beside it.": "A .tflite file comes alone: whatever it "
-            "needs is inside.",
+            "Left out, so the file answers wrong.": "The numbers are in it: without them the file "
+            "could not answer as the model does.",
+            "They became constants.": "A variable that nothing assigns can never change, so its "
+            "value may stand in the file once and for all.",
+            "In a second file beside it.": "A .tflite file comes alone: whatever it needs is "
+            "inside.",
         },
-        "They became constants, because they are only read.",
+        "They became constants.",
     ),
     QuizQuestion(
         "the_error/quiz-look",
         "The converter names VarHandleOp. What do you look for first?",
         {
-            "What the model assigns, how, and in which dtype.": "The message comes from a variable "
-            "that is assigned, and that the builtin ops cannot carry.",
-            "A way to take VarHandleOp out.": "It is named first, and it only makes "
-            "the handle. The ops that use the handle stand further down the list.",
-            "A setting that lets the op through.": "Find the cause first. Lesson 12 tries "
-            "the three settings that people name.",
+            "What is assigned, and its dtype.": "The message comes from a variable that is "
+            "assigned, and that the builtin ops cannot carry.",
+            "A way to take VarHandleOp out.": "It is named first, and it only makes the handle. "
+            "The ops that use the handle stand further down the list.",
+            "A setting that lets the op through.": "Find the cause first. Lesson 12 tries the "
+            "three settings that people name.",
         },
-        "What the model assigns, how, and in which dtype.",
+        "What is assigned, and its dtype.",
     ),
     QuizQuestion(
         "the_error/quiz-end",
@@ -69,10 +69,10 @@ QUIZ = (
         {
             "Its first line, with one op.": "It names only the op that was met first, and that is "
             "nearly always VarHandleOp.",
-            "The traceback above it.": "That is where your program called the "
-            "converter. It says nothing about the model.",
-            "The list of ops near its end.": "It names every op without a builtin, and "
-            "the signature of VarHandleOp there shows the dtype.",
+            "The traceback above it.": "That is where your program called the converter. It says "
+            "nothing about the model.",
+            "The list of ops near its end.": "It names every op without a builtin, and the "
+            "signature of VarHandleOp there shows the dtype.",
         },
         "The list of ops near its end.",
     ),
@@ -83,7 +83,7 @@ CARD = Card(
     cause="The model assigns a variable whose dtype the builtin ops for variables do not take, "
     "such as float16.",
     cure='self.total = tf.Variable(tf.zeros([4], tf.float32), name="total")  # keep it in float32\n'
-    "self.total.assign_add(tf.cast(x, tf.float32))\n"
-    "answer = tf.cast(self.total, tf.float16)  # what the callers expect",
+    "self.total.assign_add(tf.cast(x, tf.float32))\nanswer = tf.cast(self.total, tf.float16)  # "
+    "what the callers expect",
     pages=("convert", "select-ops"),
 )

@@ -26,8 +26,8 @@ PREDICTIONS = (
         "own, ReluGrad, with no builtin. That of a maximum is a comparison and a selection.",
         key_of=converted,
         debrief="“With neither” is a tempting answer, because old advice says that training needs "
-        "Flex. Ask what the tape leaves in the graph: ordinary ops, and each has a builtin "
-        "or has not.",
+        "Flex. Ask what the tape leaves in the graph: ordinary ops, and each has a builtin or has "
+        "not.",
     ),
 )
 
@@ -36,22 +36,22 @@ QUIZ = (
         "train_on_the_device/quiz-grad",
         "Inference converts, and the training step is refused. Where do you look?",
         {
-            "At the optimizer.": "Plain gradient descent is a product and an assignment, and "
-            "both have builtins.",
-            "At the ops that the gradients brought in.": "The error names them. Each comes from "
-            "an op of the way forward, which you can write otherwise.",
+            "At the optimizer.": "Plain gradient descent is a product and an assignment, and both "
+            "have builtins.",
+            "At the ops of gradients.": "The error names them. Each comes from an op of the way "
+            "forward, which you can write otherwise.",
             "At the number of variables.": "There may be as many as you like.",
         },
-        "At the ops that the gradients brought in.",
+        "At the ops of gradients.",
     ),
     QuizQuestion(
         "train_on_the_device/quiz-upstream",
         "What does the inner function of tf.custom_gradient return?",
         {
-            "How the loss changes with the input.": "It gets how the loss changes with the "
-            "output, and multiplies by the slope of the function: the chain rule.",
-            "The slope of the function alone.": "Then the layers above would have no part in it. "
-            "The slope is multiplied by what comes in.",
+            "How the loss changes with the input.": "It gets how the loss changes with the output, "
+            "and multiplies by the slope of the function: the chain rule.",
+            "The slope of the function, without the loss.": "Then the layers above would have no "
+            "part in it. The slope is multiplied by what comes in.",
             "The new weights.": "The weights are changed by the assignments, after all gradients "
             "are known.",
         },
@@ -63,8 +63,8 @@ QUIZ = (
         {
             "As after training.": "Nothing is ever written into the file.",
             "Not at all.": "The file is as it was, and it runs.",
-            "As before training.": "The weights lived in the interpreter. Take them "
-            "out with a signature, and put them back after a restart.",
+            "As before training.": "The weights lived in the interpreter. Take them out with a "
+            "signature, and put them back after a restart.",
         },
         "As before training.",
     ),
@@ -74,8 +74,8 @@ CARD = Card(
     symptom="The converter refuses a training step at ReluGrad or another op whose name ends in "
     "Grad.",
     cause="TensorFlow has an op of its own for that gradient, and LiteRT has no builtin for it.",
-    cure="hidden = tf.maximum(images @ w1 + b1, 0.0)  # in place of tf.nn.relu\n"
-    "slopes = tape.gradient(loss, [w1, b1])  # or tf.custom_gradient around the op\n"
-    "for weight, slope in zip([w1, b1], slopes): weight.assign_sub(rate * slope)",
+    cure="hidden = tf.maximum(images @ w1 + b1, 0.0)  # in place of tf.nn.relu\nslopes = "
+    "tape.gradient(loss, [w1, b1])  # or tf.custom_gradient around the op\nfor weight, slope in "
+    "zip([w1, b1], slopes): weight.assign_sub(rate * slope)",
     pages=("training", "select-ops"),
 )

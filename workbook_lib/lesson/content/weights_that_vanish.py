@@ -29,8 +29,8 @@ QUIZ = (
         {
             "self._variables = [v.value for v in model.variables]": "Now the module holds each "
             "tf.Variable itself, and saves its value.",
-            "from_concrete_functions([function], model)": "The variables of the Keras model are of "
-            "Keras's class as well, and that file answered wrong.",
+            "tf.lite.TFLiteConverter.from_concrete_functions([f], model)": "The variables of the "
+            "Keras model are of Keras's class as well, and that file answered wrong.",
             "converter.allow_custom_ops = True": "No op is missing. The values of the variables "
             "are.",
         },
@@ -42,33 +42,33 @@ QUIZ = (
         {
             "The size of the SavedModel.": "The values are in it, under the names of variables "
             "that no function reads.",
-            "A warning of tf.saved_model.save.": "There was none, and the converter was silent "
-            "as well.",
-            "module.variables has fewer than the model.": "What the module does not own, the "
-            "function in the SavedModel does not find.",
+            "A warning of tf.saved_model.save.": "There was none, and the converter was silent as "
+            "well.",
+            "module.variables is too short.": "What the module does not own, the function in the "
+            "SavedModel does not find.",
         },
-        "module.variables has fewer than the model.",
+        "module.variables is too short.",
     ),
     QuizQuestion(
         "weights_that_vanish/quiz-table",
         "A file has six variables that are read and never initialized. Is it right?",
         {
             "Yes: a device fills them in.": "Nothing in the file does, and nobody outside can.",
-            "No: what is only read should be a constant.": "The weights are in the file only "
-            "where the converter could find their values.",
+            "No: they should be constants.": "The weights are in the file only where the converter "
+            "could find their values.",
             "Yes, if the default delegates answer.": "They answer from memory that nobody set.",
         },
-        "No: what is only read should be a constant.",
+        "No: they should be constants.",
     ),
 )
 
 CARD = Card(
     symptom="The file of a Keras 3 model in a tf.Module converts and answers garbage, or stops at "
     "“variable != nullptr was not true”.",
-    cause="A tf.Module does not see the variables of Keras 3, so the function that reads them "
-    "does not find their values.",
+    cause="A tf.Module does not see the variables of Keras 3, so the function that reads them does "
+    "not find their values.",
     cure="module._variables = [variable.value for variable in model.variables]\n"
-    "tf.saved_model.save(module, folder, signatures=module.__call__)\n"
-    "content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()",
+    "tf.saved_model.save(module, folder, signatures=module.__call__)\ncontent = "
+    "tf.lite.TFLiteConverter.from_saved_model(folder).convert()",
     pages=("saved-model", "keras-export"),
 )

@@ -14,8 +14,7 @@ PREDICTIONS = (
         why="Keras's objects own six, whose values are in the checkpoint, and no signature reads "
         "them. The signature reads six others, which have no owner, so nothing sets them.",
         debrief="Six is a tempting answer, because the classifier has six. Let them read the table "
-        "row by row. Ask which column would have told them of lesson 13 before any "
-        "conversion.",
+        "row by row. Ask which column would have told them of lesson 13 before any conversion.",
     ),
 )
 
@@ -24,12 +23,12 @@ QUIZ = (
         "whose_variable_is_it/quiz-captured",
         "How does a function of the graph come to its variable?",
         {
-            "The handle is one more input.": "The main graph makes the handle, and "
-            "each call passes it on until a ReadVariableOp takes it.",
-            "It looks up the Python name.": "There is no Python in the graph, and "
-            "inside the function the handle has another name.",
-            "The value was copied into it.": "Then nothing in it could be "
-            "assigned, and there would be no ReadVariableOp.",
+            "The handle is one more input.": "The main graph makes the handle, and each call "
+            "passes it on until a ReadVariableOp takes it.",
+            "It looks up the Python name.": "There is no Python in the graph, and inside the "
+            "function the handle has another name.",
+            "The value was copied into it.": "Then nothing in it could be assigned, and there "
+            "would be no ReadVariableOp.",
         },
         "The handle is one more input.",
     ),
@@ -50,11 +49,11 @@ QUIZ = (
         "A variable is read, has no owner, and is not initialized. What will come?",
         {
             "The converter refuses it.": "It converted in lesson 13, without a warning.",
-            "The file reads a value that nobody set.": "No owner, no value in the checkpoint: "
-            "nothing sets it, and the read is still there.",
+            "It reads what nobody set.": "No owner, no value in the checkpoint: nothing sets it, "
+            "and the read is still there.",
             "Nothing: it is never used.": "It is read, as the column says.",
         },
-        "The file reads a value that nobody set.",
+        "It reads what nobody set.",
     ),
 )
 
@@ -63,8 +62,7 @@ CARD = Card(
     "that raised no error.",
     cause="A signature reads a variable that no object of the saved model owns, so the checkpoint "
     "has no value for it.",
-    cure="class Service(tf.Module):\n"
-    "    def __init__(self, scale):\n"
-    "        self.scale = scale  # an attribute of what is saved: now the variable has an owner",
+    cure="class Service(tf.Module):\n    def __init__(self, scale):\n        self.scale = scale  # "
+    "an attribute of what is saved: now the variable has an owner",
     pages=("saved-model", "variables"),
 )

@@ -15,7 +15,7 @@ from workbook_lib.lesson.submissions import Wrong, attempt
 _IMAGES = list(np.array([[1, -2, 3, 0.5], [-4, 2, 0.25, 8], [0, 1, -1, 2]], np.float32))
 
 
-@exercise("the_file_that_says_nothing/same-answers")
+@exercise("compare_the_answers/same-answers")
 def same_answers(function: Any) -> str:
     """Tell whether a file answers as a function does: all numbers, all inputs, to 0.0001.
 

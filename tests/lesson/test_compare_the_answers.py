@@ -7,7 +7,7 @@ import pytest
 from lesson_cards import run_cure
 from notebook_cells import assert_says
 
-SAME = "the_file_that_says_nothing/same-answers"
+SAME = "compare_the_answers/same-answers"
 
 
 def loop(condition, *, before="", after="return True", made="", inside=""):
@@ -122,7 +122,7 @@ def test_the_cure_of_the_card_tells_a_right_file_from_a_wrong_one(tf):
     functions = [service.get_concrete_function()]
     content = tf.lite.TFLiteConverter.from_concrete_functions(functions, module).convert()
     image = np.array([1, 2, 3, 4], np.float32)
-    run_cure("the_file_that_says_nothing", tflite_model=content, service=service, image=image)
+    run_cure("compare_the_answers", tflite_model=content, service=service, image=image)
     other = textwrap.dedent("def service(image): return np.square(image) + [0, 0, 0, np.nan]")
     with pytest.raises(AssertionError):
-        run_cure("the_file_that_says_nothing", other, tflite_model=content, image=image)
+        run_cure("compare_the_answers", other, tflite_model=content, image=image)

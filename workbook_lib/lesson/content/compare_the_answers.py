@@ -12,55 +12,56 @@ def all_some_or_none(agreeing: int) -> str:
 
 PREDICTIONS = (
     Question(
-        "the_file_that_says_nothing/silent",
+        "compare_the_answers/silent",
         "The file runs. Are its five answers those of TensorFlow?",
         {"all": "yes, all five", "some": "some of them", "none": "none of them"},
-        why="The file reads six variables, and nothing in it gives them a value. The "
-        "interpreter reads memory that nobody set, and raises no error.",
+        why="The file reads six variables, and nothing in it gives them a value. The interpreter "
+        "reads memory that nobody set, and raises no error.",
         key_of=all_some_or_none,
         debrief="“All five” is a tempting answer, because the file ran without an error. Ask how "
-        "the class would have found out in their own project, and when: before or after the "
-        "app was released?",
+        "the class would have found out in their own project, and when: before or after the app "
+        "was released?",
     ),
 )
 
 QUIZ = (
     QuizQuestion(
-        "the_file_that_says_nothing/quiz-proof",
-        "A file converts, loads and runs. How do you know that it is right?",
+        "compare_the_answers/quiz-proof",
+        "A file converts and runs. What proves it right?",
         {
             "It ran without an error.": "So did the classifier of this lesson, and none of its "
             "answers was right.",
-            "No variable is left in it.": "That is no fault and no proof: a file may hold the "
-            "wrong constants.",
-            "Its answers are those of TensorFlow, over several calls.": "That is what proves it, "
-            "and a few lines are enough for it.",
+            "No variable is left in the file.": "That is no fault and no proof: a file may hold "
+            "the wrong constants.",
+            "It answers as TensorFlow does.": "That is what proves it, and a few lines are enough "
+            "for it.",
         },
-        "Its answers are those of TensorFlow, over several calls.",
+        "It answers as TensorFlow does.",
     ),
     QuizQuestion(
-        "the_file_that_says_nothing/quiz-twice",
+        "compare_the_answers/quiz-twice",
         "A file gives the same answer twice. What does that prove?",
         {
             "Nothing: garbage can repeat itself.": "The five answers may well be alike, since the "
             "same memory is read. Compare with TensorFlow, not with the file itself.",
             "That its variables were set.": "A variable that was never set can show the same "
             "leftovers again and again.",
-            "That the delegate is not to blame.": "The delegate reads the same memory both times.",
+            "That the default delegate is not to blame.": "The delegate reads the same memory both "
+            "times.",
         },
         "Nothing: garbage can repeat itself.",
     ),
     QuizQuestion(
-        "the_file_that_says_nothing/quiz-plain",
+        "compare_the_answers/quiz-plain",
         "What does “variable != nullptr was not true” mean, with the plain kernels?",
         {
             "The file is damaged.": "It loads, and the delegate runs it. Its bytes are in order.",
-            "A variable is read that nothing has set.": "The kernel of the read looks for the "
-            "variable's value, and there is none.",
+            "A variable has no value.": "The kernel of the read looks for the variable's value, "
+            "and there is none.",
             "This runtime has no variables.": "Then it would miss an op. Its kernel for the read "
             "is there: it looked, and found nothing.",
         },
-        "A variable is read that nothing has set.",
+        "A variable has no value.",
     ),
 )
 
@@ -68,8 +69,8 @@ CARD = Card(
     symptom="The model converts and runs without an error, and its answers are wrong, or NaN.",
     cause="Something was lost on the way, such as the values of variables. No error is raised for "
     "that; a comparison with TensorFlow shows it.",
-    cure="runner = Interpreter(model_content=tflite_model).get_signature_runner()\n"
-    "[answer] = runner(image=image).values()\n"
-    "np.testing.assert_allclose(answer, service(image), atol=1e-4)  # for several images",
+    cure="runner = Interpreter(model_content=tflite_model).get_signature_runner()\n[answer] = "
+    "runner(image=image).values()\nnp.testing.assert_allclose(answer, service(image), atol=1e-4)  "
+    "# for several images",
     pages=("convert", "inference"),
 )
