@@ -1,11 +1,13 @@
 """The page of `locate` in Chromium: by keyboard, dark, on a phone, and asking nobody."""
 
+import io
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from browser_axe import faults
 from made_location import made_location
+from PIL import Image, ImageColor
 
 pytestmark = pytest.mark.browser
 
@@ -116,12 +118,29 @@ def test_axe_finds_nothing_and_nothing_is_too_wide(reader, any_address, pictures
     reader.screenshot(path=str(pictures / f"{Path(any_address).stem}-{scheme}-{width}.png"))
 
 
-def test_in_jupyterlab_the_theme_decides(reader, tmp_path):
-    reader.emulate_media(color_scheme="light")
-    path = tmp_path / "panel.html"
-    path.write_text(f'<body data-jp-theme-light="false">{made_location().html()}</body>')
+@pytest.mark.parametrize("scheme", ["light", "dark"])  # of the system, which JupyterLab ignores
+@pytest.mark.parametrize(("is_light", "ground"), [("true", "#ffffff"), ("false", "#111111")])
+def test_in_jupyterlab_the_theme_decides(reader, tmp_path, scheme, is_light, ground):
+    reader.emulate_media(color_scheme=scheme)
+    path, body = tmp_path / "panel.html", f'<body data-jp-theme-light="{is_light}">'
+    path.write_text(f"{body}{made_location().html()}</body>")
     reader.goto(path.as_uri())
-    assert (
-        reader.evaluate("getComputedStyle(document.querySelector('.varhandle-locate')).colorScheme")
-        == "dark"
-    )
+    chosen = "getComputedStyle(document.querySelector('.varhandle-locate')).colorScheme"
+    assert reader.evaluate(chosen) == ("light" if is_light == "true" else "dark")
+    # The drift is a picture, with a ground of its own.
+    box = reader.locator("figure img").bounding_box()
+    shot = Image.open(io.BytesIO(reader.screenshot(full_page=True))).convert("RGB")
+    assert shot.getpixel((int(box["x"] + 6), int(box["y"] + 6))) == ImageColor.getrgb(ground)
+
+
+def test_what_is_opened_does_not_cover_the_headline(reader, address):
+    reader.goto(address)
+    reader.locator(".headline a").click()
+    reader.keyboard.press("Enter")
+    reader.locator("figure").scroll_into_view_if_needed()
+    headline = reader.locator(".headline").bounding_box()
+    values = reader.locator("#op-12 .values").bounding_box()
+    assert values["y"] < headline["y"] + headline["height"] / 2  # it is scrolled behind it
+    on_top = "([x, y]) => document.elementFromPoint(x, y).closest('.headline') !== null"
+    place = [values["x"] + 60, headline["y"] + headline["height"] / 2]
+    assert reader.evaluate(on_top, place)

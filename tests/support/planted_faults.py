@@ -139,6 +139,18 @@ def with_late_operator(content, op):
     return pack(model)
 
 
+def with_doubled_operator(content, op, before):
+    """Return a file that runs its only operator of an op once more, before that of another.
+
+    By then nobody takes what it gives, so that its memory may be another tensor's.
+    """
+    model = unpack(content)
+    operators = model.subgraphs[0].operators
+    names = [op_name(model, one) for one in operators]
+    operators.insert(names.index(before), operators[names.index(op)])
+    return pack(model)
+
+
 def with_other_first_value(content):
     """Return a file that begins with another value of its first variable."""
     model = unpack(content)

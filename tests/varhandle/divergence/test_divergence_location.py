@@ -7,12 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from json_forms import check_form
 from planted_faults import (
     BODY,
     operators_of,
     with_changed_inside,
     with_changed_weight,
+    with_doubled_operator,
     with_late_operator,
     with_other_first_value,
     with_rewired_loop,
@@ -20,10 +22,10 @@ from planted_faults import (
     without_operators,
 )
 
-from varhandle import CannotLocateError, locate, read_graph
+from varhandle import CannotLocateError, locate, quantize, read_graph
 from varhandle.cli import main
 from varhandle.divergence.file_trace import FileTrace
-from varhandle.divergence.other_runs import first_without_looking
+from varhandle.divergence.other_runs import COMPILED, first_without_looking
 from varhandle.divergence.tensor_difference import difference
 from varhandle.evaluate.parity import DELEGATES, PLAIN
 from varhandle.graph.signature_inference import infer_signature
@@ -146,10 +148,79 @@ def test_a_run_that_differs_from_the_one_looked_at(wave):
     assert found.first["why"].endswith("is computed after it")
     assert found.other_runs["default delegates"] == "differs"
     calls = [{"x": np.full([1, 64], value, np.float32)} for value in (0.5, 1.5)]
-    call, number, _ = first_without_looking(late, "serving_default", calls, DELEGATES)
-    assert (call, [number]) == (1, operators_of(late, "ADD"))
-    for kernels in (PLAIN, DELEGATES):
+    unseen = first_without_looking(late, "serving_default", calls, DELEGATES)
+    assert (unseen.call, [unseen.number]) == (1, operators_of(late, "ADD"))
+    for kernels in (PLAIN, DELEGATES, COMPILED):
         assert first_without_looking(content, "serving_default", calls, kernels) is None
+
+
+SHARED = {
+    "only with the default delegates": (lambda tf, x: tf.exp(tf.cos(tf.sin(x))) + x, DELEGATES),
+    "only where tensors share memory": (
+        lambda tf, x: tf.tanh(tf.exp(tf.cos(tf.sin(x)))) + x,
+        PLAIN,
+    ),
+}
+
+
+@pytest.mark.parametrize("why", SHARED)
+def test_what_no_look_shows_is_found_by_cut_files(tf, saved_and_converted, why):
+    """An op that runs once more writes over what shares its memory, unless all are kept."""
+    function, kernels = SHARED[why]
+    path, content = saved_and_converted(lambda x: {"y": function(tf, x)}, [1, 64])
+    twice = with_doubled_operator(content, "SIN", "ADD")
+    calls = np.linspace(1, 2, 2 * 64, dtype=np.float32).reshape(2, 1, 64)
+    found = locate(path, twice, inputs={"x": calls})
+    assert not found.agrees
+    assert all(pair["agrees"] for pair in found.pairs)
+    assert found.other_runs[kernels] == "differs"
+    assert found.first["op"] == "ADD"
+    assert found.first["why"].startswith(why)
+    assert [op for op, _ in found.first["group"]][:2] == ["SIN", "COS"]
+    check_form("locate", found)
+    # A bare interpreter sees the same.
+    assert not np.allclose(bare_answer(twice, calls[0], kernels), bare_answer(content, calls[0]))
+    assert locate(path, content, inputs={"x": calls}).agrees
+
+
+def bare_answer(content, x, kernels=PLAIN):
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    resolver = plain if kernels == PLAIN else OpResolverType.AUTO
+    file = Interpreter(model_content=content, experimental_op_resolver_type=resolver)
+    return file.get_signature_runner()(x=x)["y"]
+
+
+def test_what_only_compiled_model_does_is_found_by_cut_files(tf, saved_and_converted):
+    """As above; the interpreter is not asked."""
+    _, content = saved_and_converted(
+        lambda x: {"y": tf.tanh(tf.exp(tf.cos(tf.sin(x)))) + x}, [1, 64]
+    )
+    twice = with_doubled_operator(content, "SIN", "ADD")
+    calls = [{"x": np.linspace(1, 2, 64, dtype=np.float32)[None]}]
+    unseen = first_without_looking(twice, "serving_default", calls, COMPILED)
+    assert [unseen.number] == operators_of(twice, "ADD")
+    assert len(unseen.group) > 2
+    assert not unseen.whole
+
+
+def test_compiled_model_takes_the_sizes_of_the_calls(tf, saved_and_converted):
+    """It has to be resized, and gives two outputs that are one tensor one name."""
+    path, content = saved_and_converted(
+        lambda x: {"a": tf.nn.relu(x), "b": tf.identity(tf.nn.relu(x)), "c": tf.sin(x)}, [None, 4]
+    )
+    found = locate(path, content, inputs={"x": np.ones([2, 3, 4], np.float32)})
+    assert found.agrees
+    assert found.other_runs["CompiledModel"] in ("the same bits", "agrees")
+
+
+def test_compiled_model_takes_and_gives_integers_that_stand_for_floats(tf, saved_and_converted):
+    weights = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
+    path, _ = saved_and_converted(lambda x: {"y": tf.nn.relu(x @ weights)}, [3, 4])
+    calls = np.random.default_rng(1).uniform(-1, 1, (4, 3, 4)).astype(np.float32)
+    content = quantize(path, "int8", list(calls)).content
+    found = locate(path, content, inputs={"x": calls})
+    assert found.agrees
+    assert found.other_runs["CompiledModel"] in ("the same bits", "agrees")
 
 
 def test_a_signature_of_another_subgraph_is_cut_too(tf, tmp_path):
@@ -196,13 +267,20 @@ def test_an_output_that_no_op_makes_is_compared(tf, saved_and_converted, what):
     told = found.as_dict()
     check_form("locate", found)
     assert (told["pairs"], len(told["outputs_without_op"])) == ([], 1)
-    assert (found.first is None) == same
     # Where an input is handed through, CompiledModel reads what was in memory.
-    assert found.agrees == (same and "differs" not in found.other_runs.values())
-    assert (found.other_runs["CompiledModel"] == "differs") == ("input" in what)
+    is_handed_through = "input" in what
+    assert found.agrees == (same and not is_handed_through)
+    assert (found.other_runs["CompiledModel"] == "differs") == is_handed_through
     assert "compared: 0 of 0 op outputs and 1 output that no op makes" in found.text()
     assert found.html() and found.page()
-    if not same:
+    if is_handed_through:
+        assert (found.first["number"], found.first["op"]) == (-1, None)
+        assert found.first["why"].startswith(
+            "only by CompiledModel: by the plain kernels, all agree"
+        )
+    elif same:
+        assert found.first is None
+    else:
         assert "the output" in found.line and "where the model has infinity" in found.line
         assert (told["first"]["op"], told["first"]["number"]) == (None, -1)
         with pytest.raises(ValueError, match="nothing to cut out"):

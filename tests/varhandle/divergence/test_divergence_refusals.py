@@ -10,6 +10,7 @@ import types
 import dtype_cases
 import numpy as np
 import pytest
+import zoo
 from family_checks import run_command
 from json_forms import check_form
 from printed_code import ran
@@ -79,6 +80,84 @@ def test_the_script_of_the_part_fails_in_the_same_way(refusal, name, tmp_path):
     ended = run_script(tmp_path / "out")
     assert ended.exception_type == found.record.exception_type
     assert all(op in ended.message for op in found.record.failing_ops)
+
+
+SMALLEST = {
+    "an_inverse": [("MatrixInverse", ["float32 [1, 1, 1]"])],
+    "a_slice_that_is_assigned": [
+        ("ReadVariableOp", ["float32 [1, 1]"]),
+        ("ResourceStridedSliceAssign", []),
+    ],
+    "a_loop": [("MatrixInverse", ["float32 [1, 1]"])],
+}
+
+
+@pytest.fixture
+def wide(tf, tmp_path):
+    """A model of many numbers that is refused, by its name."""
+    inputs = [None, 16, 24], [2, 12], [5, 5]
+
+    def inverse(module, x):
+        return {"y": tf.nn.softmax(tf.linalg.inv(x @ tf.transpose(x, [0, 2, 1]) + module.v))}
+
+    def assigned(module, x):
+        module.v[2:4].assign(tf.nn.relu(x))
+        return {"y": tf.reduce_sum(module.v.read_value(), 1)}
+
+    def loop(module, x):
+        def body(i, a):
+            return i + 1, tf.linalg.inv(tf.nn.relu(a) + module.v)
+
+        return {"y": tf.while_loop(lambda i, a: i < 3, body, (tf.constant(0), x))[1]}
+
+    held = [16, 16], [8, 12], [5, 5]
+    steps = dict(
+        zip(SMALLEST, zip((inverse, assigned, loop), inputs, held, strict=True), strict=True)
+    )
+
+    def of(name):
+        step, shape, begin = steps[name]
+        spec, state = tf.TensorSpec(shape, tf.float32, "x"), {"v": tf.Variable(np.ones(begin, "f"))}
+        return zoo.save_step(tf, tmp_path / "wide", state, step, spec)
+
+    return of
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_the_part_that_is_written_has_the_smallest_shapes(tf, wide, name, tmp_path):
+    found = why_refused(wide(name))
+    assert found.write(tmp_path / "out") == ["issue.md", "reproduce.py", "saved_model"]
+    loaded = tf.saved_model.load(str(tmp_path / "out" / "saved_model"))
+    _, specs = loaded.signatures["serving_default"].structured_input_signature
+    shapes = [spec.shape for spec in specs.values()] + [held.shape for held in loaded.held]
+    assert shapes
+    assert {size for shape in shapes for size in shape} == {1}
+    # TensorFlow still takes it: it is a model that somebody may have.
+    loaded.signatures["serving_default"](**{n: tf.ones(s.shape) for n, s in specs.items()})
+    told = (tmp_path / "out" / "issue.md").read_text()
+    for op, outputs in SMALLEST[name]:
+        (line,) = re.findall(rf"^  {op} .*$", told, re.MULTILINE)
+        assert line.partition(" -> ")[2] == ", ".join(outputs)
+    ended = run_script(tmp_path / "out")
+    assert ended.exception_type == found.record.exception_type
+    assert all(op in ended.message for op in found.record.failing_ops)
+
+
+def test_a_model_that_cannot_be_divided_is_written_whole(tf, tmp_path, capsys):
+    """No TensorFlow imports a graph with an op that it does not know."""
+    graph = tf.compat.v1.GraphDef()
+    taken = graph.node.add(op="Placeholder", name="x")
+    taken.attr["dtype"].type = tf.float32.as_datatype_enum
+    taken.attr["shape"].shape.CopyFrom(tf.TensorShape([2, 3]).as_proto())
+    graph.node.add(op="AnOpOfTheirOwn", name="y", input=["x"])
+    (tmp_path / "own.pb").write_bytes(graph.SerializeToString())
+    command = ["locate", "--why", str(tmp_path / "own.pb"), "--trust"]
+    assert main([*command, "--reduce", str(tmp_path / "out")]) == 1
+    assert "wrote issue.md, model.pb, reproduce.py" in capsys.readouterr().out
+    content = (tmp_path / "out" / "model.pb").read_bytes()
+    assert content == (tmp_path / "own.pb").read_bytes()
+    ended = run_script(tmp_path / "out")
+    assert "Op type not registered 'AnOpOfTheirOwn'" in ended.message
 
 
 def test_a_part_that_is_slow_on_a_busy_machine_is_tried_with_more_time(specimen_path, monkeypatch):

@@ -11,6 +11,7 @@ import zoo
 from family_checks import run_command
 from json_forms import check_form
 from planted_faults import operators_of, with_changed_weight, without_operators
+from printed_code import ran
 
 from varhandle import bisect_settings
 from varhandle.cli import main
@@ -168,6 +169,33 @@ def test_a_recipe_that_cannot_hold_a_weight(tf, tmp_path):
     assert found.why.endswith("with float16 it parts")
 
 
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("relu-of-product", "unfold_batchmatmul = True"),
+        ("infinite-constant", "canonicalizing_inf_as_min_max_float = False"),
+    ],
+)
+def test_an_optimization_of_the_converter(silent, name, setting):
+    """What it does unasked is left, one at a time."""
+    found = bisect_settings(silent(name)[0])
+    assert found.tries[0].verdict == "parts"
+    assert (found.flips.setting, found.flips.value) == ("optimization", setting)
+    assert found.text().startswith(
+        f"the setting that flips it: optimization, with {setting} it agrees, without it parts"
+    )
+    check_form("locate", found)
+
+
+def test_where_no_setting_flips_it_each_that_was_tried_is_told(silent, monkeypatch):
+    """Where other releases were not asked for, that is told as well."""
+    monkeypatch.setattr(settings, "_OPTIMIZATIONS", {})
+    found = bisect_settings(silent("infinite-constant")[0])
+    assert found.flips is None
+    assert {one.setting for one in found.tries} >= {"kernels", "threads", "recipe"}
+    assert "--releases tries those of TensorFlow and LiteRT" in found.why
+
+
 def test_a_damaged_file_agrees_once_it_is_made_anew(wide, tf):
     import keras
 
@@ -250,6 +278,7 @@ def test_without_uv_a_line_says_what_to_install(specimen_path, monkeypatch, caps
     monkeypatch.setattr(shutil, "which", lambda _: None)
     command = f"varhandle locate {specimen_path('counter')} --bisect-settings"
     assert run_command(f"{command} --releases ai-edge-litert==1.4.0") == 0
+    ran("--releases")
     (line,) = [one for one in capsys.readouterr().out.splitlines() if "1.4.0" in one]
     assert "not installed" in line
     assert line.endswith("there is no uv on the PATH: pip install uv")

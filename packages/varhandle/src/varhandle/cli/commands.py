@@ -224,8 +224,8 @@ def _add_locate(commands: Any) -> None:
     locate.add_argument(
         "--bisect-settings",
         action="store_true",
-        help="find the one setting that decides whether the file agrees: kernels, threads, "
-        "quantization, a layer left in float",
+        help="find the one setting that decides whether the file agrees: delegate, threads, "
+        "an optimization, the recipe, a layer left in float",
     )
     locate.add_argument(
         "--releases",
@@ -252,6 +252,7 @@ def _locate(options: argparse.Namespace) -> int:
     from varhandle.atomic_write import write_text
     from varhandle.divergence.case_folder import check_new_folder
     from varhandle.divergence.location import locate
+    from varhandle.divergence.reduction import CannotReduceError
     from varhandle.tflite.state_files import check_target
 
     mode = "--why" if options.why else "--bisect-settings" if options.bisect_settings else ""
@@ -280,12 +281,16 @@ def _locate(options: argparse.Namespace) -> int:
             calls=options.calls,
             **call_options(options),
         )
-    written = found.reduce().write(options.reduce) if options.reduce and found.first else []
     if options.html:
         with errors_as_bad_input(options.html):
             write_text(options.html, found.page())
     print_result(found, options.json)
-    _print_written(written, options)
+    if options.reduce:
+        sys.stdout.flush()
+        try:
+            _print_written(found.reduce().write(options.reduce), options)
+        except CannotReduceError as error:
+            print(f"varhandle: nothing is written to {options.reduce}: {error}", file=sys.stderr)
     return 0 if found.agrees else 1
 
 

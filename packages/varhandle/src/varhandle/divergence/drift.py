@@ -64,8 +64,9 @@ def drift_svg(
 ) -> str:
     """Draw the errors over the ops, on a log scale; ``words`` say the same.
 
-    On a ``card`` it has a ground of its own, and reads the same on a light and on a dark page;
-    without, it takes the colors of the page around it. Each mark has the number of its op.
+    On a ``card``, as a picture, it has a ground of its own: a light or a dark one, by the color
+    scheme of what shows it. Without, it takes the colors of the page around it. Each mark has the
+    number of its op.
     """
     errors = worst_of_ops(pairs)
     count = max(len(ops) - 1, 1)
@@ -112,14 +113,20 @@ def drift_svg(
             f'text-anchor="{anchor}" font-weight="bold">{html.escape(names[most[0]])} adds most'
             "</text>"
         )
-    ground = "background: #fff; color: #222; padding: 4px; " if card else ""
+    ground = _CARD if card else ""
     said = html.escape(printable(words, None))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{said}" '
         f'viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" height="{_HEIGHT}" font-size="12" '
         f'font-family="DejaVu Sans, Verdana, sans-serif" fill="currentColor" '
-        f'style="{ground}max-width: 100%; height: auto">{"".join(parts)}</svg>'
+        f'style="max-width: 100%; height: auto">{ground}{"".join(parts)}</svg>'
     )
+
+
+_CARD = (
+    "<style>svg { background: #fff; color: #222 } "
+    "@media (prefers-color-scheme: dark) { svg { background: #111; color: #e4e4e4 } }</style>"
+)
 
 
 def _mark(x: float, y: float, agrees: bool) -> str:

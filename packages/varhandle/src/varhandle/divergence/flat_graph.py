@@ -112,15 +112,16 @@ def flatten_saved_model(path: str, signature: str) -> FlatGraph:
             variables[node_of(name)] = _held(held)
         elif handle.dtype == tf.resource and (made := tables.get(id(handle))):
             _put(graph_def, node_of(name), made)
-    return _flat(graph_def, variables)
+    return flat_of(graph_def, variables)
 
 
-def _flat(graph_def: Any, variables: Mapping[str, Held], as_graph_def: bool = False) -> FlatGraph:
+def flat_of(graph_def: Any, variables: Mapping[str, Held], as_graph_def: bool = False) -> FlatGraph:
+    """Return a graph as plain data; without specs where no TensorFlow imports it."""
     _forget_passing(graph_def)
     ops = {node.name: node.op for node in graph_def.node}
     try:
         specs = _specs(graph_def, variables)
-    except ValueError:  # no TensorFlow imports it
+    except ValueError:
         specs = {}
     return FlatGraph(graph_def.SerializeToString(), ops, specs, variables, as_graph_def)
 
@@ -162,7 +163,7 @@ def _put(graph_def: Any, name: str, made: Any) -> None:
 
 def flatten_graph_def(model_format: Any, path: str) -> FlatGraph:
     """Read a GraphDef of TF1."""
-    return _flat(model_format.graph_def(path), {}, as_graph_def=True)
+    return flat_of(model_format.graph_def(path), {}, as_graph_def=True)
 
 
 def _forget_passing(graph_def: Any) -> None:
@@ -310,6 +311,16 @@ def _add_library(whole: Any, message: Any) -> None:
     message.library.function.extend(functions[name] for name in needed)
 
 
+def alone(flat: FlatGraph, names: Collection[str]) -> tuple[FlatGraph, dict[str, str]]:
+    """Return a part as a graph of its own, in a child process.
+
+    And what it takes: the tensor of the whole graph -> the placeholder in its place.
+    """
+    cut = part(flat, names)
+    held = {name: flat.variables[name] for name in cut.handles}
+    return flat_of(cut.message, held, flat.as_graph_def), dict(cut.inputs)
+
+
 def write_part(
     flat: FlatGraph, names: Collection[str], folder: str, outputs: Sequence[str] = ()
 ) -> tuple[dict[str, list[int | None] | None], list[str]]:
@@ -383,6 +394,18 @@ def convert_part(flat: FlatGraph, names: Collection[str], folder: str) -> bytes:
     return content
 
 
+def call_part(flat: FlatGraph, folder: str) -> None:
+    """Let TensorFlow call a part that stands alone, with ones; raises what it raises."""
+    import tensorflow as tf
+
+    write_part(flat, flat.divisible, folder)
+    loaded = tf.saved_model.load(str(Path(folder, SAVED_MODEL)))
+    function = loaded.signatures[SIGNATURE]
+    _, specs = function.structured_input_signature
+    shapes = {name: [size or 1 for size in spec.shape or ()] for name, spec in specs.items()}
+    function(**{n: tf.ones(shapes[n], spec.dtype) for n, spec in specs.items()})
+
+
 def bodies(flat: FlatGraph, name: str) -> list[FlatGraph]:
     """Return the graphs that a node calls, such as a loop's condition and body; in a child."""
     from tensorflow.python.framework.function_def_to_graph import function_def_to_graph_def
@@ -403,7 +426,7 @@ def bodies(flat: FlatGraph, name: str) -> list[FlatGraph]:
             for argument, source in zip(arguments, given, strict=False)
             if node_of(source) in flat.variables
         }
-        found.append(_flat(graph_def, held, flat.as_graph_def))
+        found.append(flat_of(graph_def, held, flat.as_graph_def))
     return found
 
 

@@ -16,7 +16,13 @@ import numpy as np
 from varhandle.conversion.converter import convert
 from varhandle.display import Rich, counted, panel_html, printable
 from varhandle.divergence import side_by_side
-from varhandle.divergence.other_runs import compared, first_without_looking, run_otherwise
+from varhandle.divergence.other_runs import (
+    COMPILED,
+    UnseenDifference,
+    compared,
+    first_without_looking,
+    run_otherwise,
+)
 from varhandle.divergence.reduction import CannotReduceError, Reduction, reduce_difference
 from varhandle.divergence.unseen_constants import explains_constants, unexplained_constants
 from varhandle.divergence.walk import compare_ops
@@ -436,43 +442,43 @@ def _look_at_other_runs(
     for kernels, record in run_otherwise(content, signature, calls, timeout).items():
         told[kernels] = compared(answers, record, kernels, allowed)
         if told[kernels] == "differs" and found["first"] is None and kernels in _ONLY:
-            place = run_isolated(
-                first_without_looking,
-                content,
-                signature,
-                calls,
-                kernels,
-                allowed,
-                timeout=timeout,
-                tensorflow=False,
-            )
-            if place.ok and place.value:
-                found["first"] = _unseen(found["pairs"], place.value, _ONLY[kernels])
+            arguments = first_without_looking, content, signature, calls, kernels, allowed
+            place = run_isolated(*arguments, timeout=timeout, tensorflow=False)
+            words = "" if place.ok else f": {short_message(place.message)}"
+            found["first"] = _unseen(found, place.value, kernels, words)
 
 
 _ONLY = {
     PLAIN: "only where tensors share memory: kept apart, all agree",
     DELEGATES: "only with the default delegates: by the plain kernels, all agree",
+    COMPILED: "only by CompiledModel: by the plain kernels, all agree",
 }
 
 
 def _unseen(
-    pairs: Sequence[Mapping[str, Any]], place: tuple[int, int, float], why: str
+    found: Mapping[str, Any], place: UnseenDifference | None, kernels: str, words: str
 ) -> dict[str, Any]:
-    call, number, largest = place
-    pair = next((one for one in pairs if one["number"] == number), {})
+    """Tell an op that parts where nobody looks: it was found by files that end at each op."""
+    number = -1 if place is None else place.number
+    ops: Mapping[int, Mapping[str, Any]] = {one["number"]: one for one in found["ops"]}
+    rows: Mapping[int, Mapping[str, Any]] = {one["number"]: one for one in found["pairs"]}
+    why = _ONLY[kernels]
+    if place is None:
+        why += f"; no file that ends at an op shows it{words}"
+    elif place.whole:
+        why += f"; each op agrees in a file that ends there ({place.tried} files were run)"
     return {
-        "call": call,
-        "op": pair.get("op"),
+        "call": place.call if place else 1,
+        "op": ops[number]["op"] if number in ops else None,
         "number": number,
-        "tensor": pair.get("tensor", ""),
-        "node": pair.get("node"),
-        "max_difference": largest,
+        "tensor": place.name if place else "",
+        "node": rows[number]["node"] if number in rows else None,
+        "max_difference": place.largest if place else None,
         "similarity": None,
         "steps": None,
         "why": why,
         "unseen": False,
-        "group": [],
+        "group": [[ops[each]["op"], each] for each in (place.group if place else ())],
         "inside": [],
     }
 

@@ -12,7 +12,7 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -412,7 +412,6 @@ class Reduction:
     title: str
     tries: int
     part: PartRun | None = None
-    _graph: FlatGraph | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         return f"Reduction({self._size()}, {self.tries} tried)"
@@ -427,8 +426,8 @@ class Reduction:
         Returns the names of the files; ``ReductionFolderError`` if the folder is not empty.
         """
         out = new_folder(folder)
-        if self.part is not None and self._graph is not None:
-            return self._write_part(out, self.part, self._graph)
+        if self.part is not None:
+            return self._write_part(out, self.part)
         (out / FILE).write_bytes(self.case.content)
         inputs: dict[str, Any] = {
             f"call_{call}_input_{place}": value
@@ -443,8 +442,8 @@ class Reduction:
         script = _SCRIPT.format(calls=len(self.case.calls), most=self.measured.most)
         return write_case(out, script, self.title, self._figures())
 
-    def _write_part(self, out: Path, found: PartRun, flat: FlatGraph) -> list[str]:
-        run_isolated(write_part, flat, list(found.names), str(out), writes=[out])
+    def _write_part(self, out: Path, found: PartRun) -> list[str]:
+        run_isolated(write_part, found.flat, found.flat.divisible, str(out), writes=[out])
         (out / FILE).write_bytes(found.content)
         for file, calls in ((INPUTS, found.calls), (EXPECTED, found.expected)):
             values: dict[str, Any] = {
@@ -547,8 +546,8 @@ def reduce_difference(
     is_refused = compared["witness"] is None
     flat = None if case.twin or is_refused else _flat_graph(model, compared)
     calls = compared["calls"][: first["call"]]
-    found = smallest_fault(flat, calls, seconds) if flat else None
-    return Reduction(case, measured, printable(title, None), tries, found, flat)
+    found, more = (smallest_fault(flat, calls, seconds) if flat else None) or (None, 0)
+    return Reduction(case, measured, printable(title, None), tries + more, found)
 
 
 def _flat_graph(model: str, compared: Mapping[str, Any]) -> FlatGraph | None:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import html
 import os
 import re
+import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from varhandle.conversion.converter import convert
@@ -23,32 +25,39 @@ from varhandle.divergence.flat_graph import (
     SAVED_MODEL,
     FlatGraph,
     PartOutline,
+    alone,
     bodies,
+    call_part,
     convert_part,
     flattened,
     outline,
     smallest,
     write_part,
 )
+from varhandle.divergence.part_shrinking import PartCase, PartShrinking, part_case
 from varhandle.explanation import explain
 from varhandle.extras import require
 from varhandle.families.base import inference_signature
+from varhandle.families.code import load_keras_code
 from varhandle.families.log_index import LAST_RESORT
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.base import ModelSource
 from varhandle.formats.custom_code import check_imports
-from varhandle.graph import ModelFileError
+from varhandle.graph import Graph, ModelFileError
 from varhandle.graph.model import NO_MODEL
 from varhandle.graph.op_roles import variable_role
 from varhandle.sandbox import Record, run_isolated
 from varhandle.sandbox.lock import locking
-from varhandle.sandbox.record import last_words, short_message
+from varhandle.sandbox.record import last_words, short_message, telling_line
 from varhandle.sandbox.scratch import temporary_folder
 
 __all__ = ["Refusal", "why_refused"]
 
 _SECONDS = 60.0
 _MOST_SECONDS = 600.0
+_SHRINKING = 60.0
+"""Seconds in which the part that is left is made smaller."""
+
 _HANGS = 15.0
 """Seconds after which a part is taken not to end, where the whole model does not.
 
@@ -63,7 +72,7 @@ _AN_OP = re.compile(r"'?\btfl?\.([A-Z]\w+)")
 _VARYING = re.compile(r"\d+|\"[^\"]*\"|'[^']*'|/\S+")
 
 
-_SCRIPT = '''"""Convert the smallest part of a model that the converter refuses."""
+_SCRIPT = '''"""Convert {what} that the converter refuses."""
 
 import os
 from pathlib import Path
@@ -72,7 +81,7 @@ import tensorflow as tf
 
 os.chdir(Path(__file__).parent)
 print("tensorflow", tf.__version__)
-converter = tf.{call}
+{opening}
 print(len(converter.convert()), "bytes")
 '''
 
@@ -94,7 +103,9 @@ class Refusal(Rich):
     part: PartOutline | None
     total: int = 0
     tries: int = 0
-    _graph: FlatGraph | None = field(default=None, repr=False)
+    _search: _Search | None = field(default=None, repr=False)
+    _source: tuple[Graph, str | None] | None = field(default=None, repr=False)
+    _lock: bool = field(default=True, repr=False)
 
     @property
     def converts(self) -> bool:
@@ -158,20 +169,49 @@ class Refusal(Rich):
     def write(self, folder: str | os.PathLike[str]) -> list[str]:
         """Write the part as a model, a script that converts it and a text for an issue tracker.
 
-        Returns the names of the files; none where there is no part. ``ReductionFolderError`` if
-        the folder has something in it.
+        Its shapes and numbers are made smaller first. Where the model could not be divided, it is
+        the whole model. Returns the names of the files; none where the model converts.
+        ``ReductionFolderError`` if the folder has something in it.
         """
-        if self.part is None or self._graph is None:
+        if self.converts:
             return []
         out = new_folder(folder)
-        arguments = self._graph, list(self.part.names), str(out)
-        shapes, outputs = run_isolated(write_part, *arguments, writes=[out]).value
-        if self._graph.as_graph_def:
+        with locking(self._lock):
+            if self.part is None or self._search is None:
+                return self._write_whole(out)
+            flat, names, record = self._search.shrunk(self.part.names, self.record)
+            shapes, outputs = run_isolated(write_part, flat, names, str(out), writes=[out]).value
+            part = run_isolated(outline, flat, names).value
+        if flat.as_graph_def:
             call = f"compat.v1.lite.TFLiteConverter.from_frozen_graph(\n    {GRAPH_DEF!r}, "
             call += f"{list(shapes)!r}, {outputs!r}, {shapes!r}\n)"
         else:
             call = f"lite.TFLiteConverter.from_saved_model({SAVED_MODEL!r})"
-        script = _SCRIPT.format(call=call)
+        script = _SCRIPT.format(
+            what="the smallest part of a model", opening=f"converter = tf.{call}"
+        )
+        return replace(self, part=part, record=record)._write_case(out, script)
+
+    def _write_whole(self, out: Path) -> list[str]:
+        assert self._source
+        graph, signature = self._source
+        model_format = format_of(graph)
+        path = Path(model_format.path_to_load(graph.source))
+        name = SAVED_MODEL if path.is_dir() else f"model{path.suffix}"
+        if path.is_dir():
+            shutil.copytree(path, out / name, symlinks=True)
+        else:
+            shutil.copyfile(path, out / name)
+        called = model_format.call_signature(graph, signature)
+        opening = [
+            f"source = {name!r}",
+            *([] if model_format.shows_ops else load_keras_code(graph)),
+            *model_format.converter_code(called, [] if signature is None else [signature]),
+        ]
+        script = _SCRIPT.format(what="a model", opening="\n".join(opening))
+        return self._write_case(out, script)
+
+    def _write_case(self, out: Path, script: str) -> list[str]:
         refuses = "the converter refuses: " if self.record.outcome == "raised" else ""
         return write_case(out, script, f"{refuses}{self.reason}", self._figures())
 
@@ -253,24 +293,24 @@ def why_refused(
     require("tensorflow", "converting a model")
     chosen = inference_signature(graph, signature)
     keys = None if chosen is None else [chosen]
+    source: dict[str, Any] = {"_source": (graph, chosen), "_lock": lock}
     with locking(lock):
         made = convert(model, signature_keys=keys, trust=trust, timeout=timeout, imports=own_code)
+        whole = Refusal(os.fspath(model), made.record, None, **source)
         if made.record.ok:
-            return Refusal(os.fspath(model), made.record, None)
+            return whole
         with temporary_folder("why-") as folder:
             opened = ModelSource(
                 format_of(graph).path_to_load(model), trust=trust, imports=tuple(own_code)
             )
             flat = flattened(graph, opened, chosen, folder)
-        if flat is None:
-            return Refusal(os.fspath(model), made.record, None)
-        search = _Search(flat, made.record, timeout)
-        names = search.smallest()
-        if names is None:
-            return Refusal(os.fspath(model), made.record, None)
+        search = None if flat is None else _Search(flat, made.record, timeout)
+        names = None if search is None else search.smallest()
+        if flat is None or search is None or names is None:
+            return whole
         record = run_isolated(outline, search.flat, names)
-    return Refusal(
-        os.fspath(model), made.record, record.value, len(flat.ops), search.tries, search.flat
+    return replace(
+        whole, part=record.value, total=len(flat.ops), tries=search.tries, _search=search
     )
 
 
@@ -322,6 +362,49 @@ class _Search:
             names = inner
         return names
 
+    def shrunk(self, names: Sequence[str], record: Record) -> tuple[FlatGraph, list[str], Record]:
+        """Return a part in smaller shapes and plainer numbers, and how it fails.
+
+        What is given back is a graph and its nodes; where nothing can be smaller, it is the part
+        itself, with ``record``, that of the whole.
+        """
+        found = self.flat, list(names), record
+        made = run_isolated(alone, self.flat, list(names))
+        case = run_isolated(part_case, made.value[0]) if made.ok else made
+        if not case.ok:
+            return found
+        words, must_run = self._words(record), self._runs(case.value.flat)
+
+        def fails(smaller: PartCase, timeout: float = self._timeout) -> bool:
+            nonlocal found
+            flat = smaller.flat
+            if must_run and not self._runs(flat):
+                return False
+            ended = self._converted(flat.divisible, timeout, flat)
+            same = _kind(ended) == self._wanted and self._words(ended) == words
+            found = (flat, flat.divisible, ended) if same else found
+            return same
+
+        if not fails(case.value):
+            return found
+        unchanged = found
+        PartShrinking(case.value, fails, _SHRINKING).smallest()
+        if self._hangs and not fails(replace(case.value, flat=found[0]), self._longest):
+            return unchanged
+        return found
+
+    def _runs(self, flat: FlatGraph) -> bool:
+        """Whether TensorFlow takes a call of a part: else it may be no model at all."""
+        if flat.as_graph_def:
+            return False
+        with temporary_folder("part-") as folder:
+            return run_isolated(call_part, flat, folder, timeout=60.0, writes=[folder]).ok
+
+    @staticmethod
+    def _words(record: Record) -> str:
+        """Return what it dies with, without numbers and names."""
+        return _VARYING.sub("", telling_line(record.log)) if record.outcome == "crashed" else ""
+
     def _inside(self, name: str) -> list[str]:
         """Return the smallest part of what a node calls; none if that alone does not fail."""
         outer = self.flat
@@ -348,9 +431,11 @@ class _Search:
             record = self._converted(names, self._longest)
         return _kind(record)
 
-    def _converted(self, names: Sequence[str], timeout: float) -> Record:
+    def _converted(
+        self, names: Sequence[str], timeout: float, flat: FlatGraph | None = None
+    ) -> Record:
         with temporary_folder("part-") as folder:
-            converted = convert_part, self.flat, list(names), folder
+            converted = convert_part, flat or self.flat, list(names), folder
             return run_isolated(*converted, timeout=timeout, writes=[folder])
 
 

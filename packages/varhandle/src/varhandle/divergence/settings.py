@@ -2,8 +2,8 @@
 
 Each try is a run, or a conversion and a run, in a child process. The settings of the run come
 first, because they cost least: the kernels, the number of threads. Then the model is converted
-anew: without quantization, with each recipe, and with a layer left in float. Other releases, which
-uv installs, come last, and only where they are asked for.
+anew: without an optimization, without quantization, with each recipe, and with a layer left in
+float. Other releases, which uv installs, come last, and only where they are asked for.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from varhandle.evaluate.session import Session
 from varhandle.evaluate.stateful_parity import compare_by_range
 from varhandle.extras import require
 from varhandle.facts.recipes import RECIPES, Recipe, requested_recipe
+from varhandle.families import clamped_infinity, lost_activation
 from varhandle.families.base import inference_signature
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.base import ModelSource
@@ -45,6 +46,12 @@ from varhandle.sandbox.record import short_message
 _THREADS = (2, 4)
 _SINGLE = 6
 """Layers that are left in float one at a time, the one that adds most error first."""
+
+_OPTIMIZATIONS: Mapping[str, Mapping[str, Any]] = {
+    lost_activation.SETTING: {"unfold_batchmatmul": True},
+    clamped_infinity.SETTING: {"keep_infinities": True},
+}
+"""What the converter does unasked, beside quantizing, and how to leave it."""
 
 _CASTS = ("QUANTIZE", "DEQUANTIZE")
 
@@ -167,8 +174,10 @@ def bisect_settings(
     with locking(lock):
         keys = None if chosen is None else [chosen]
 
-        def converted(name: str | None, samples: Sequence[Any]) -> tuple[bytes | None, str]:
-            settings = RECIPES[name or "float32"].settings
+        def converted(
+            name: str | None, samples: Sequence[Any], **options: Any
+        ) -> tuple[bytes | None, str]:
+            settings = replace(RECIPES[name or "float32"].settings, **options)
             if name and RECIPES[name].calibrated:
                 settings = replace(settings, representative_dataset=samples)
             made = convert(
@@ -212,6 +221,8 @@ def bisect_settings(
             )
             others = OtherReleases(graph, opened, keys or (), timeout)
             flips, why = bisection.try_releases(others, wanted, recipe, why)
+        elif flips is None and bisection.tries[0].verdict != "agrees":
+            why = f"{why}; --releases tries those of TensorFlow and LiteRT"
     source = None if file is None or isinstance(file, bytes) else os.fspath(file)
     return SettingsBisection(
         os.fspath(model), source, tuple(bisection.tries), flips, why, rests_on([asked])
@@ -258,6 +269,12 @@ class _Bisection:
             if anew.verdict == "agrees":
                 how = "by this converter" + (f" with {recipe}" if recipe else "")
                 return anew, f"made anew {how} it agrees: the file was made otherwise, or damaged"
+        for name, options in _OPTIMIZATIONS.items():
+            setting = name.removeprefix("converter.")
+            made = self._converted(recipe, samples, **options)
+            one = self._try("optimization", setting, made[0], recipe, made[1])
+            if one.verdict == "agrees":
+                return one, f"with {setting} it agrees, without it {first.verdict}"
         return self._quantization(recipe, samples)
 
     def try_releases(

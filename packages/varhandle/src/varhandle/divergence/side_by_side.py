@@ -259,7 +259,7 @@ _PAGE_STYLE = """
 body { background: light-dark(#fff, #121212); }
 h1 { font-size: 1.2rem; margin: .2rem 0; overflow-wrap: anywhere; }
 .varhandle-locate > p { margin: .2rem 0; overflow-wrap: anywhere; }
-.varhandle-locate > p.headline { position: sticky; top: 0; z-index: 1; padding: .3rem 0;
+.varhandle-locate > p.headline { position: sticky; top: 0; z-index: 2; padding: .3rem 0;
   background: var(--ground); }
 .varhandle-locate > p.differs span { color: var(--apart); }
 .varhandle-locate > p.agrees span { color: var(--good); }

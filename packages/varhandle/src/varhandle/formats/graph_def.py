@@ -117,10 +117,8 @@ class GraphDef(ModelFormat):
     def open_converter(self, source: ModelSource) -> TFLiteConverter:
         import tensorflow as tf
 
-        called = source.signature
-        assert called is not None
-        shapes = {s.name: None if s.shape is None else list(s.shape) for s in called.inputs}
-        outputs = [spec.name for spec in called.outputs]
+        assert source.signature is not None
+        shapes, outputs = _shapes_and_outputs(source.signature)
         opened = tf.compat.v1.lite.TFLiteConverter.from_frozen_graph
         with tempfile.NamedTemporaryFile(suffix=".pb") as file:
             file.write(self.graph_def(source.path).SerializeToString())
@@ -129,12 +127,19 @@ class GraphDef(ModelFormat):
 
     def converter_code(self, signature: Signature | None, keys: Sequence[str]) -> list[str]:
         assert signature is not None
-        inputs, outputs = ([s.name for s in one] for one in (signature.inputs, signature.outputs))
+        shapes, outputs = _shapes_and_outputs(signature)
         return [
             "converter = tf.compat.v1.lite.TFLiteConverter.from_frozen_graph(",
-            f"    source, {inputs!r}, {outputs!r}",
+            f"    source, {list(shapes)!r}, {outputs!r}, {shapes!r}",
             ")",
         ]
+
+
+def _shapes_and_outputs(
+    signature: Signature,
+) -> tuple[dict[str, list[int | None] | None], list[str]]:
+    shapes = {s.name: None if s.shape is None else list(s.shape) for s in signature.inputs}
+    return shapes, [spec.name for spec in signature.outputs]
 
 
 class TextGraphDef(GraphDef):
