@@ -63,24 +63,6 @@ _CRAMPED_HEADS = """() => [...document.querySelectorAll('.jp-OutputArea thead th
         return words.getBoundingClientRect().width > head.clientWidth - 2;
     }).map(head => head.innerText)"""
 
-# The contrast of a placeholder with what is behind it: (light + 0.05) / (dark + 0.05).
-_PLACEHOLDER_CONTRAST = """box => {
-    const parts = color => color.match(/[\\d.]+/g).map(Number);
-    const on = (under, [red, green, blue, alpha = 1], opacity = 1) =>
-        [red, green, blue].map((part, i) => under[i] + (part - under[i]) * alpha * opacity);
-    const light = color => color.map(part => part / 255)
-        .map(part => part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
-        .reduce((sum, part, i) => sum + part * [0.2126, 0.7152, 0.0722][i], 0);
-    let ground = [255, 255, 255];
-    const around = [];
-    for (let one = box; one; one = one.parentElement) around.unshift(one);
-    for (const one of around) ground = on(ground, parts(getComputedStyle(one).backgroundColor));
-    const hint = getComputedStyle(box, '::placeholder');
-    const [less, more] = [light(ground), light(on(ground, parts(hint.color), hint.opacity))]
-        .sort((one, other) => one - other);
-    return (more + 0.05) / (less + 0.05);
-}"""
-
 
 @pytest.fixture
 def visit(request):
@@ -223,9 +205,6 @@ def test_a_model_answer_comes_after_a_sentence_of_ones_own_with_the_keyboard(pag
     page.get_by_text("Noted: under 4 kB").wait_for(timeout=20_000)
     why = run_cell(page, "lesson.observe(").locator(".workbook-why")
     photograph_both(page, pictures / "prediction-after", "Predict: ")
-    for dark in (True, False):
-        switch_theme(page, dark=dark)
-        assert why.get_by_role("textbox").evaluate(_PLACEHOLDER_CONTRAST) >= 4.5
     button = why.get_by_role("button", name="Compare with a model answer")
     button.focus()
     page.keyboard.press("Enter")

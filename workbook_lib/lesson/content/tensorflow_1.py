@@ -70,5 +70,5 @@ CARD = Card(
     cure="graph_def = session.graph.as_graph_def()\nfrozen = "
     "tf.compat.v1.graph_util.convert_variables_to_constants(session, graph_def, ['y'])\ncontent = "
     "tf.compat.v1.lite.TFLiteConverter(frozen, [x], [y]).convert()",
-    pages=("variables",),
+    pages=("variables", "convert"),
 )
