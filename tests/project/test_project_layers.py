@@ -1,6 +1,7 @@
 """The house: in each package a part uses only parts below it, and each name has one home."""
 
 import ast
+import builtins
 from collections import defaultdict
 
 import pytest
@@ -164,3 +165,28 @@ def test_a_public_class_or_function_has_a_name_of_its_own(packages):
         if name not in SHARED and path.parent.name not in {"checks", "content"}:  # of lessons
             homes[name].append(path.relative_to(ROOT).as_posix())
     assert not {name: paths for name, paths in homes.items() if len(paths) > 1}
+
+
+#: Old releases run this one without varhandle (``test_the_script_stands_alone``).
+STANDS_ALONE = "families/harness.py"
+
+
+def test_whatever_is_raised_on_purpose_has_one_base():
+    bases = {
+        node.name: {ast.unparse(base) for base in node.bases}
+        for package in FOLDERS
+        for path in modules(package)
+        if not path.as_posix().endswith(STANDS_ALONE)
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef)
+    }
+    raised = {
+        name
+        for name, above in bases.items()
+        if any(hasattr(builtins, base) and base.endswith(("Error", "Exception")) for base in above)
+    } - {"VarhandleError", *LEARNERS}
+    assert not sorted(name for name in raised if "VarhandleError" not in bases[name])
+
+
+#: What a learner's answer is found to be, which the lessons raise among themselves.
+LEARNERS = {"Wrong", "NotAttempted", "LearnerRaised"}

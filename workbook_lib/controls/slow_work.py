@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from varhandle.display import panel_html
+from varhandle.errors import VarhandleError
 from varhandle.sandbox import cancellable
 from workbook_lib.lesson.control_box import is_interactive, live_region
 
@@ -19,7 +20,7 @@ _TICK = 0.5  # seconds between two words on how long it has taken
 _CANCELLED = "Cancelled: nothing has changed."
 
 
-class CancelledError(Exception):
+class CancelledError(VarhandleError):
     """The learner has cancelled the work; what it has done so far is thrown away."""
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from varhandle.display import join_words, one_line, printable
 from varhandle.errors import VarhandleError
+from varhandle.facts.targets import DEFAULT_TARGET
 from varhandle.families import code
 from varhandle.formats import format_of
 from varhandle.formats.trust import code_along
@@ -136,7 +137,7 @@ def _runnable(graph: Graph) -> dict[str, str | None]:
         return {"by": None, "why": "Only a .tflite file runs here: make one of the model first."}
     if sentences := unwritten_outputs(graph):
         return {"by": None, "why": " ".join(sentences)}
-    reasons = refusals(graph, "litert")
+    reasons = refusals(graph, DEFAULT_TARGET)
     if reasons:
         why = f"It does not run here: {join_words(list(map(printable, reasons)))}."
         return {"by": None, "why": f"{why} LiteRT.js would answer with whatever is in its memory."}

@@ -114,7 +114,7 @@ def _package(name: str) -> InstalledPart:
     if len(brought) > 1:  # each has written over files of the other
         advice = f"only one may be there: uninstall {' and '.join(brought)}, then {install}"
         return InstalledPart(what, ", ".join(map(_named, brought)), "wrong", advice)
-    found = _version(brought[0]) or ""
+    found = installed_version(brought[0]) or ""
     wanted = dict(_requirements("varhandle", extra)).get(name, "")
     shown = found if brought == [name] else _named(brought[0])
     if fits(found, wanted):
@@ -129,7 +129,7 @@ def _misfits() -> Iterator[InstalledPart]:
     seen = set(_LISTED)
     for asking in ("varhandle", *(one for name in _LISTED for one in _distributions(name))):
         for name, wanted in _requirements(asking):
-            found = _version(name)
+            found = installed_version(name)
             if found is not None and fits(found, wanted):
                 continue
             if asking == "varhandle" and name in seen:
@@ -157,7 +157,7 @@ def _distributions(name: str) -> list[str]:
     """Return which installed packages bring the module of one: a nightly has a name of its own."""
     brings = _distributions_by_module().get(name.replace("-", "_"), [name])
     brings = [one.lower().replace("_", "-") for one in brings]
-    return sorted({one for one in brings if _version(one) is not None})
+    return sorted({one for one in brings if installed_version(one) is not None})
 
 
 @cache
@@ -166,10 +166,11 @@ def _distributions_by_module() -> Mapping[str, list[str]]:
 
 
 def _named(package: str) -> str:
-    return f"{package} {_version(package)}"
+    return f"{package} {installed_version(package)}"
 
 
-def _version(name: str) -> str | None:
+def installed_version(name: str) -> str | None:
+    """Return the version of an installed package, looked up without importing it."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

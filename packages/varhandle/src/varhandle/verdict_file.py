@@ -6,11 +6,9 @@ in it as ``diagnose --json`` and ``cure --json`` print them.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import platform
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +20,7 @@ from varhandle.facts.targets import DEFAULT_TARGET, OLD_RUNTIMES, TARGETS
 from varhandle.families.catalog import family
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.trust import NotTrustedError
+from varhandle.installation import installed_version
 from varhandle.matrix.version_matrix import fails_on
 from varhandle.repair.refusal import NoCureError
 from varhandle.tflite.runtime_support import refusals
@@ -154,7 +153,5 @@ def _releases(diagnosis: Diagnosis) -> list[str]:
 
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "varhandle": __version__}
-    for name in PACKAGES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
+    installed = {name: installed_version(name) for name in PACKAGES}
+    return found | {name: version for name, version in installed.items() if version}

@@ -172,7 +172,7 @@ def _add_cure(commands: Any) -> None:
     )
     cure.add_argument("model", help=MODEL)
     cure.add_argument("output", type=Path, metavar="OUT.tflite", help="the file to write")
-    cure.add_argument("--target", default="litert", help="where it is to run; default: litert")
+    cure.add_argument("--target", metavar="T", help="where it is to run; default: LiteRT from pip")
     cure.add_argument("--quantization", metavar="RECIPE", help="default: none")
     add_json(cure)
     add_calls(cure)
@@ -181,6 +181,7 @@ def _add_cure(commands: Any) -> None:
 
 def _cure(options: argparse.Namespace) -> int:
     start_fork_servers(options.model)
+    from varhandle.facts.targets import DEFAULT_TARGET
     from varhandle.facts.verdicts import MEANINGS
     from varhandle.repair.run import NoCureError, cure_file
 
@@ -189,7 +190,7 @@ def _cure(options: argparse.Namespace) -> int:
             made = cure_file(
                 options.model,
                 options.output,
-                target=options.target,
+                target=options.target or DEFAULT_TARGET,
                 quantization=options.quantization,
                 **call_options(options),
             )
@@ -421,7 +422,7 @@ def _add_sweep(commands: Any) -> None:
     listed = "rows from a CSV or .jsonl file: model, signature, inputs, target, quantization"
     add("--list", type=Path, metavar="FILE", help=listed)
     add("--output", type=Path, default=default, metavar="DIR", help=f"default: {default}")
-    add("--target", action="append", metavar="T", help="default: litert")
+    add("--target", action="append", metavar="T", help="default: LiteRT from pip")
     add("--quantization", action="append", metavar="Q", help="default: none")
     add_calls(sweep)
     add("--baseline", type=Path, metavar="DIR", help="an earlier sweep to compare with")

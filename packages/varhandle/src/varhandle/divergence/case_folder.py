@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from varhandle.atomic_write import check_takes_folder
 from varhandle.errors import VarhandleError
+from varhandle.installation import installed_version
 
 SCRIPT, ISSUE = "reproduce.py", "issue.md"
 
@@ -66,8 +66,6 @@ def write_case(folder: Path, script: str, title: str, figures: Sequence[str]) ->
 def _versions() -> list[str]:
     found = [f"Python {platform.python_version()}", platform.platform(terse=True)]
     for name in ("tensorflow", "ai-edge-litert", "numpy"):
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            continue
+        if version := installed_version(name):
+            found.append(f"{name} {version}")
     return [f"- {one}" for one in found]

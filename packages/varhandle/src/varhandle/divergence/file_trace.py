@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -134,11 +133,12 @@ class FileTrace:
 
     def refused(self, error: RuntimeError) -> tuple[FileOp, str]:
         """Return the op that refused a call, and why; raises the error where it names none."""
-        nodes = re.findall(r"Node number (\d+) \((\w+)\) failed", str(error))
-        if not nodes or int(nodes[-1][0]) >= len(self.ops):
+        from varhandle.evaluate.parity import split_refusal
+
+        words, nodes = split_refusal(str(error))
+        if not nodes or nodes[-1][0] >= len(self.ops):
             raise error
-        words = str(error).partition("Node number")[0].strip()
-        return self.ops[int(nodes[-1][0])], f"it refuses the call: {words}"
+        return self.ops[nodes[-1][0]], f"it refuses the call: {words}"
 
     def results(self) -> list[Array]:
         """Return the real values that the last ``run`` gave."""

@@ -28,6 +28,7 @@ from varhandle.formats.base import ModelFormat, ModelSource
 from varhandle.formats.registry import GRAPH_DEF
 from varhandle.formats.trust import check_trust
 from varhandle.graph import Graph
+from varhandle.installation import installed_version
 from varhandle.matrix.environments import (
     NotInstalledError,
     Release,
@@ -92,15 +93,8 @@ def _is_large(release: OtherRelease) -> bool:
 
 
 def _installed() -> dict[str, OtherRelease]:
-    from importlib import metadata
-
-    found = {}
-    for package in (_CONVERTER, _RUNTIME):
-        try:
-            found[package] = OtherRelease(package, metadata.version(package))
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    found = {package: installed_version(package) for package in (_CONVERTER, _RUNTIME)}
+    return {name: OtherRelease(name, version) for name, version in found.items() if version}
 
 
 def installed_release(package: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from varhandle.divergence.flat_graph import node_of, tensor_of
+from varhandle.errors import VarhandleError
 from varhandle.graph.model import closure
 
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
@@ -20,7 +21,7 @@ _ENTER, _EXIT = ("Enter", "RefEnter"), ("Exit", "RefExit")
 _MERGE, _SWITCH = ("Merge", "RefMerge"), ("Switch", "RefSwitch")
 
 
-class _UnknownFormError(ValueError):
+class _UnknownFormError(VarhandleError, ValueError):
     """A loop or branch that holds another one, or is not made as TensorFlow makes one."""
 
 

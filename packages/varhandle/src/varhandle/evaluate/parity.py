@@ -447,7 +447,7 @@ def _refusal(record: Record) -> str:
     return (check.group(1) if check else line)[:160]
 
 
-_REFUSING_NODE = re.compile(r"Node number \d+ \((\w+)\) failed to (?:invoke|prepare)")
+_REFUSING_NODE = re.compile(r"Node number (\d+) \((\w+)\) failed to (?:invoke|prepare)")
 _WHATEVER_THE_VALUES = re.compile(
     r"\btypes?\b|support|implement|\bvariable|\bcustom|\bversion", re.I
 )
@@ -456,5 +456,14 @@ _WHATEVER_THE_VALUES = re.compile(
 def _refused_by(record: Record) -> str:
     if record.exception_type != RefusedCallError.__name__:
         return ""
-    node = _REFUSING_NODE.search(record.message)
-    return node[1] if node and not _WHATEVER_THE_VALUES.search(record.message) else ""
+    _, nodes = split_refusal(record.message)
+    return nodes[0][1] if nodes and not _WHATEVER_THE_VALUES.search(record.message) else ""
+
+
+def split_refusal(message: str) -> tuple[str, list[tuple[int, str]]]:
+    """Split what an interpreter raises: a kernel's words, and the nodes that failed by them.
+
+    A node is told by its number in its subgraph and its op, that of an inner subgraph first.
+    """
+    nodes = [(int(number), op) for number, op in _REFUSING_NODE.findall(message)]
+    return message.partition("Node number")[0].strip(), nodes

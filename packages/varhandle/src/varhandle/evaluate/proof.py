@@ -30,6 +30,7 @@ from varhandle.evaluate.parity import (
     compare_kernels,
     file_answers,
     run_both,
+    split_refusal,
 )
 from varhandle.evaluate.reference import (
     Answer,
@@ -678,7 +679,7 @@ def _refused_values(asked: Sequence[ReferenceCalls], parity: Parity) -> str:
     ops = {run.refused_by for run in parity.runs}
     if "" in ops or all(one.origin == "given" for one in asked):
         return ""
-    words = printable(parity.runs[-1].refusal.partition("Node number")[0])
+    words = printable(split_refusal(parity.runs[-1].refusal)[0])
     return f"{join_names(sorted(ops))} refuses the inputs that were made up ({words}): {_BRING}"
 
 

@@ -35,6 +35,12 @@ _OLD_RUNTIME = re.compile(r"tflite-(\d+)\.(\d+)(?:\.\d+)?")
 _ANY_VERSION = 2**31 - 1
 
 
+DEFAULT_TARGET = "litert"
+"""Where a file is to run if nobody says."""
+
+MICRO_TARGET = "micro"
+
+
 @dataclass(frozen=True)
 class Target:
     """A kind of runtime, and the builtin ops that it has a kernel for, in which versions."""
@@ -108,18 +114,15 @@ def _named_targets() -> dict[str, Target]:
     plain = {op: span for op, span in litert.items() if op not in RESOURCE_OPS}
     micro = dict.fromkeys(_measured()["micro"], (1, _ANY_VERSION))  # it looks at no version
     targets = (
-        Target("litert", "LiteRT", True, ops=litert, custom_ops=CUSTOM_OPS_OF_LITERT),
+        Target(DEFAULT_TARGET, "LiteRT", True, ops=litert, custom_ops=CUSTOM_OPS_OF_LITERT),
         Target("builtin-only", "a runtime of builtin ops alone", False, ops=plain),
-        Target("micro", "TensorFlow Lite Micro", True, False, "", micro, _CUSTOM_OPS_OF_MICRO),
+        Target(MICRO_TARGET, "TensorFlow Lite Micro", True, False, "", micro, _CUSTOM_OPS_OF_MICRO),
     )
     return {one.id: one for one in targets}
 
 
 TARGETS: Mapping[str, Target] = _named_targets()
 """Id to target; the old runtimes aside, which ``find_target`` makes."""
-
-DEFAULT_TARGET = "litert"
-"""Where a file is to run if nobody says."""
 
 OLD_RUNTIMES = ("tflite-2.3", "tflite-2.5", "tflite-2.8", "tflite-2.15")
 """Releases between which much changed: 2.3 is before variables, 2.6 brought them."""

@@ -13,7 +13,7 @@ from itertools import takewhile
 
 from varhandle.display import join_names, join_words
 from varhandle.facts.releases import marked_runs, measured_releases, span
-from varhandle.facts.targets import TARGETS, find_target, measured_runtimes
+from varhandle.facts.targets import MICRO_TARGET, TARGETS, find_target, measured_runtimes
 from varhandle.families import code
 from varhandle.families.base import Finding, Reading, variable_names
 from varhandle.tflite.runtime_support import earliest_release, refusals
@@ -80,6 +80,6 @@ def takers(reading: Reading) -> str:
         oldest = f"the oldest release of TensorFlow Lite with all of its ops is {release}"
         parts = [oldest if release else "no measured release of TensorFlow Lite has all of its ops"]
     for runtime in TARGETS.values():
-        if runtime.id != "micro":  # whose infos are its own
+        if runtime.id != MICRO_TARGET:  # whose infos are its own
             parts += refusals(graph, runtime, content)
     return "; ".join(parts)

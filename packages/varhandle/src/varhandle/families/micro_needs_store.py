@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from varhandle.display import join_names
+from varhandle.facts.targets import MICRO_TARGET
 from varhandle.families.base import Family, Finding, Reading, variable_names
 from varhandle.families.log_index import LogDiagnosis, MatchIndex, role
 from varhandle.families.log_patterns import OPS, Match, Pattern
@@ -22,7 +23,9 @@ def _in_saved_model(reading: Reading) -> Iterator[Finding]:
 
 def _in_file(reading: Reading) -> Iterator[Finding]:
     names = variable_names(reading.kept_by_file)
-    yield from _needs_store(names, refusals(reading.graph, "micro", reading.file) if names else ())
+    yield from _needs_store(
+        names, refusals(reading.graph, MICRO_TARGET, reading.file) if names else ()
+    )
 
 
 def _needs_store(names: tuple[str, ...], refusals: Sequence[str]) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from varhandle.display import join_names
 from varhandle.facts.dtypes import dtype_of
-from varhandle.facts.targets import find_target
+from varhandle.facts.targets import DEFAULT_TARGET, find_target
 from varhandle.families.base import Family
 from varhandle.families.dynamic_shape import FAMILY as DYNAMIC_SHAPE
 from varhandle.families.log_index import LogDiagnosis, MatchIndex, Meaning, is_random, role
@@ -71,7 +71,7 @@ def has_builtin(op: str) -> bool:
     """Tell whether an op of TensorFlow can be converted: in float32 and with known sizes."""
     bare = re.sub(r"v\d$", "", op.lower().removeprefix("tf."))
     return bare in _BY_ANOTHER_NAME or bare in {
-        name.replace("_", "").lower() for name in find_target("litert").ops
+        name.replace("_", "").lower() for name in find_target(DEFAULT_TARGET).ops
     }
 
 

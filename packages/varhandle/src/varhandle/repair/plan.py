@@ -16,7 +16,7 @@ from varhandle.display import Rich, code_html, join_names, panel_html, printable
 from varhandle.facts.dtypes import dtype_of
 from varhandle.facts.recipes import RECIPES, needs_calibration, requested_recipe
 from varhandle.facts.tables import CHANGES
-from varhandle.facts.targets import DEFAULT_TARGET, Target, find_target
+from varhandle.facts.targets import DEFAULT_TARGET, MICRO_TARGET, Target, find_target
 from varhandle.facts.variable_updates import CONVERTED_UPDATES
 from varhandle.families.base import converts_with_others, inference_signature
 from varhandle.families.catalog import FAMILIES
@@ -148,7 +148,7 @@ def plan_repair(
                 f"Calibration must see {held}: it becomes an input and an output, and stays as it "
                 "is, since it may grow out of any range."
             )
-        elif place.id == "micro":
+        elif place.id == MICRO_TARGET:
             why.append(f"TensorFlow Lite Micro must be given a variable store for {held}.")
     left_out = tuple(s.name for s in diagnosis.graph.signatures if s.name not in names)
     plan = RepairPlan(

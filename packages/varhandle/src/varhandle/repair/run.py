@@ -41,7 +41,7 @@ from varhandle.evaluate.reference import Loader, loader_of
 from varhandle.evaluate.stateful_parity import MICRO, has_micro, load_file
 from varhandle.extras import require
 from varhandle.facts.recipes import needs_calibration, requested_recipe
-from varhandle.facts.targets import DEFAULT_TARGET, Target, find_target
+from varhandle.facts.targets import DEFAULT_TARGET, MICRO_TARGET, Target, find_target
 from varhandle.facts.verdicts import MEANINGS, Verdict
 from varhandle.families import clamped_infinity
 from varhandle.formats import format_of, read_graph
@@ -503,7 +503,7 @@ def runs_on_micro(job: RepairJob) -> bool:
 
     Its Python package runs the main graph, so it can be asked about one signature only.
     """
-    return job.target.id == "micro" and has_micro() and len(job.plan.signatures) < 2
+    return job.target.id == MICRO_TARGET and has_micro() and len(job.plan.signatures) < 2
 
 
 def _notes(job: RepairJob, parity: Parity | None, plain: bytes) -> list[str]:
@@ -528,7 +528,7 @@ def _notes(job: RepairJob, parity: Parity | None, plain: bytes) -> list[str]:
         )
     if job.inputs is None and not needs_calibration(plan.quantization):
         notes.append(_MADE_UP)
-    if job.target.id == "micro" and not runs_on_micro(job):
+    if job.target.id == MICRO_TARGET and not runs_on_micro(job):
         notes.append("It was not run on TensorFlow Lite Micro; its table of ops was compared.")
     if job.lifted is not None and job.lifted.note:
         notes.append(job.lifted.note)

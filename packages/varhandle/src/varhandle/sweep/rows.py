@@ -16,8 +16,10 @@ from typing import Any, Protocol
 
 from varhandle.atomic_write import write_text
 from varhandle.display import one_line, printable
+from varhandle.errors import VarhandleError
 from varhandle.facts.verdicts import MEANINGS, VERDICTS
 from varhandle.formats.regular_file import LARGEST_TEXT, read_regular
+from varhandle.installation import installed_version
 from varhandle.sweep.row_specs import RowSpec
 from varhandle.verdict_file import PACKAGES, VERDICT_FILE
 
@@ -52,7 +54,7 @@ class RowMaker(Protocol):
         ...
 
 
-class RowStoppedError(Exception):
+class RowStoppedError(VarhandleError):
     """A row came to an end before its verdict; ``cell`` is the notebook cell that it was in."""
 
     def __init__(self, verdict: str, reason: str, cell: str = "") -> None:
@@ -243,15 +245,9 @@ def library_versions() -> tuple[tuple[str, str], ...]:
 
     Of this package it is a digest of its source, which changes more often than its version does.
     """
-    from importlib import metadata
-
     source = Path(__file__).parents[1]
     found = [("varhandle", digest_of(source.rglob("*.py"), source)[:12])]
-    for name in PACKAGES:
-        try:
-            found.append((name, metadata.version(name)))
-        except metadata.PackageNotFoundError:
-            found.append((name, "not installed"))
+    found += [(name, installed_version(name) or "not installed") for name in PACKAGES]
     return tuple(found)
 
 
