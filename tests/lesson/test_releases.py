@@ -1,5 +1,7 @@
 """Lesson 92: answers to its exercise, the keys of its prediction, and the cure of its card."""
 
+import re
+
 import numpy as np
 import pytest
 from lesson_cards import run_cure
@@ -8,7 +10,7 @@ from notebook_cells import assert_says
 from varhandle.families.catalog import FAMILIES
 from varhandle.matrix import version_matrix
 from workbook_lib.lesson.checks import releases
-from workbook_lib.lesson.content import prediction_question
+from workbook_lib.lesson.content import prediction_question, quiz_questions
 from workbook_lib.lesson.where_taught import place_of
 from workbook_lib.show import version_grid
 
@@ -62,6 +64,16 @@ def test_the_grid_gives_no_answer_of_a_lesson_that_comes_after_it():
     }
     assert met
     assert max(met) <= "92_releases.ipynb"
+
+
+def test_the_quiz_has_the_words_of_the_grid_and_not_the_letters_that_stand_in_text_alone():
+    """In a notebook the grid has marks, which are explained by these words."""
+    told = " ".join(
+        " ".join((one.text, *one.options, *one.options.values()))
+        for one in quiz_questions("releases")
+    )
+    assert not re.search(r"\b[WERGC]\b", told)
+    assert {"garbage", "refused", "error", "crash"} <= set(re.findall(r"\w+", told.lower()))
 
 
 def test_the_cure_of_the_card_tells_a_right_file_from_one_that_answers_garbage(tf):

@@ -36,22 +36,22 @@ QUIZ = (
         "releases/quiz-select",
         "Advice from the days of 2.12: take SELECT_TF_OPS for a float16 variable. And on 2.21?",
         {
-            "It holds.": "The row works from 2.9 to 2.19, and says R since 2.20.",
-            "The interpreter refuses the file.": "R means that the program still converts, so the "
-            "fault shows one step later than with the converter.",
+            "It holds.": "It worked from 2.9 to 2.19, and is refused since 2.20.",
+            "The interpreter refuses the file.": "Refused means that the program still converts, "
+            "so the fault shows one step later than with the converter.",
             "The converter refuses the program.": "That was so up to 2.8.",
         },
         "The interpreter refuses the file.",
     ),
     QuizQuestion(
         "releases/quiz-garbage",
-        "Your program is like a row that has G for your release. What do you notice?",
+        "The grid says garbage for your program and your release. What do you notice?",
         {
             "Nothing, until you compare answers.": "It converts and runs. Only a comparison with "
             "the model shows that the answer is wrong.",
-            "An error, at the latest from the converter.": "That would be E, and you would know at "
-            "once.",
-            "The process dies.": "That is C, as with a Keras layer in a tf.Module on 2.16.",
+            "An error, at the latest from the converter.": "That is the mark of an error, and you "
+            "would know at once.",
+            "The process dies.": "That is a crash, as with a Keras layer in a tf.Module on 2.16.",
         },
         "Nothing, until you compare answers.",
     ),
@@ -59,11 +59,11 @@ QUIZ = (
         "releases/quiz-float16",
         "On which release does an assigned float16 variable convert with the defaults?",
         {
-            "On an older one, with Keras 2.": "Keras 2 helps a Keras layer in a tf.Module. This "
-            "row says E in the old columns as well.",
-            "On the newest one.": "2.21 says E, in the grid and when it was run anew.",
-            "On none of them.": "The whole row says E, so no change of the release helps. Change "
-            "the program.",
+            "On an older one, with Keras 2.": "Keras 2 helps a Keras layer in a tf.Module. Here "
+            "the old columns have an error as well.",
+            "On the newest one.": "On 2.21 it is an error, in the grid and when it was run anew.",
+            "On none of them.": "The whole row is of errors, so no change of the release helps. "
+            "Change the program.",
         },
         "On none of them.",
     ),
