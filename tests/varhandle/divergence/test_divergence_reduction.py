@@ -12,6 +12,7 @@ from planted_faults import (
     edited,
     operators_of,
     with_changed_weight,
+    with_doubled_operator,
     with_options,
     with_renamed_output,
     without_bias,
@@ -23,7 +24,9 @@ from varhandle import locate, quantize
 from varhandle.cli import main
 from varhandle.divergence import reduction
 from varhandle.divergence.file_trace import dequantized
+from varhandle.divergence.other_runs import COMPILED
 from varhandle.divergence.reduction import CannotReduceError
+from varhandle.evaluate.parity import DELEGATES, PLAIN
 from varhandle.families.catalog import FAMILIES
 from varhandle.tflite.flatbuffer import unpack
 
@@ -131,6 +134,31 @@ def test_the_shapes_and_numbers_of_the_model_are_made_smaller_too(tf, tmp_path):
     assert sorted({name.partition("_input")[0] for name in fed}) == ["call_0"]
     ended = run_bare(tmp_path / "out")
     assert "call 1, output_0: DIFFERS: [[[-3.4028235e+38]]]" in ended.stdout
+
+
+WAYS = {
+    DELEGATES: lambda tf, x: tf.exp(tf.cos(tf.sin(x))) + x,
+    PLAIN: lambda tf, x: tf.tanh(tf.exp(tf.cos(tf.sin(x)))) + x,
+    COMPILED: lambda tf, x: tf.tanh(tf.exp(tf.cos(tf.sin(x)))) + x,
+}
+
+
+@pytest.mark.parametrize("kernels", WAYS)
+def test_what_only_a_way_of_running_shows_is_reduced(tf, saved_and_converted, kernels, tmp_path):
+    """What is right is what the same file gives where each tensor has memory of its own."""
+    path, content = saved_and_converted(lambda x: {"y": WAYS[kernels](tf, x)}, [4, 64])
+    twice = with_doubled_operator(content, "SIN", "ADD")
+    calls = np.linspace(1, 2, 2 * 256, dtype=np.float32).reshape(2, 4, 64)
+    found = locate(path, twice, inputs={"x": calls})
+    found.first["kernels"] = kernels  # of several, the first that differs is named
+    reduced = found.reduce()
+    ((x,),) = reduced.case.calls
+    assert x.size < 64
+    reduced.write(tmp_path / "out")
+    told = run_bare(tmp_path / "out").stdout
+    assert "kept apart [" in told
+    assert kernels in told
+    assert told.endswith("DIFFERS\n")
 
 
 def test_a_changed_weight_is_reduced_to_itself(net, tmp_path):

@@ -101,7 +101,7 @@ def cut(trace: FileTrace, numbers: Collection[int], output: int) -> bytes:
         subgraph.tensors[tensor].shapeSignature = None
     model.subgraphs = [*model.subgraphs[:place], subgraph, *model.subgraphs[place + 1 :]]
     model.signatureDefs = model.metadata = None
-    return pack(compact(model, [place]))
+    return pack(compact(model, [place], unused=True))
 
 
 def weight_rounding(content: bytes, fed: Sequence[Array]) -> float:
@@ -213,10 +213,26 @@ class OpenedCut:
 
     def content(self) -> bytes:
         """Return the file."""
-        return pack(compact(self.model, [0]))
+        return pack(compact(self.model, [0], unused=True))
 
     def _tensor(self, place: int) -> schema.TensorT | None:
         return self._tensors[place] if 0 <= place < len(self._tensors) else None
+
+
+def with_own_shapes(content: bytes) -> bytes | None:
+    """Return a file whose tensors have the shapes that an interpreter finds for its inputs.
+
+    ``None`` if it finds that they do not fit together.
+    """
+    file = FileTrace(content)
+    try:
+        details = file.session.interpreter.get_tensor_details()
+    except RuntimeError:
+        return None
+    for one in details:
+        if one["index"] < len(file.subgraph.tensors) and not file.is_constant(one["index"]):
+            file.subgraph.tensors[one["index"]].shape = one["shape"].tolist()
+    return pack(file.model)
 
 
 def sliced(value: Array, axes: Mapping[int, Sequence[int]]) -> Array:

@@ -221,7 +221,7 @@ def _op_words(row: Mapping[str, Any]) -> str:
     return f"{row['op']} {tensor}" if row["op"] else ""
 
 
-_IN_MEMORY = ("got", "expected", "lost_activation", "clamped", "seen")
+_IN_MEMORY = ("got", "expected", "lost_activation", "clamped", "seen", "kernels")
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -478,6 +478,7 @@ def _unseen(
         "steps": None,
         "why": why,
         "unseen": False,
+        "kernels": kernels,
         "group": [[ops[each]["op"], each] for each in (place.group if place else ())],
         "inside": [],
     }

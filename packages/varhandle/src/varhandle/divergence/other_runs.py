@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from varhandle.divergence.cutting import cut, taken
 from varhandle.divergence.file_trace import WITHOUT_VALUE, FileTrace, dequantized, quantized
-from varhandle.divergence.tensor_difference import difference
+from varhandle.divergence.tensor_difference import Difference, difference
 from varhandle.evaluate.parity import DELEGATES, PLAIN, file_answers
 from varhandle.evaluate.reference import same_values
 from varhandle.sandbox import Record, run_isolated
@@ -28,7 +28,10 @@ from varhandle.tflite.flatbuffer import indices, pack, with_callees
 Array = npt.NDArray[Any]
 Answers = Sequence[Mapping[str, Array]]
 
+Calls = Sequence[Sequence[Array]]
+
 COMPILED = "CompiledModel"
+KEPT = "plain kernels, each tensor in memory of its own"
 
 
 def run_otherwise(
@@ -117,9 +120,16 @@ def compared(looked_at: Answers, record: Record, kernels: str, allowed: float = 
         return "refused"
     if all(same_values(*pair) for pair in pairs):
         return "the same bits"
-    if kernels != PLAIN and all(difference(*pair, allowed=allowed).agrees for pair in pairs):
-        return "agrees"
-    return "differs"
+    agree = all(run_difference(*pair, kernels, allowed).agrees for pair in pairs)
+    return "agrees" if agree else "differs"
+
+
+def run_difference(got: Array, expected: Array, kernels: str, allowed: float = 0.0) -> Difference:
+    """Return how far a run is from the one that was looked at; the same kernels give the same."""
+    one = difference(got, expected, allowed=allowed)
+    if kernels == PLAIN and one.agrees and not same_values(got, expected):
+        return replace(one, note="other bits")
+    return one
 
 
 @dataclass(frozen=True)
@@ -159,6 +169,23 @@ def first_without_looking(
     they gave. In a child process.
     """
     return _Unseen(content, signature, calls, kernels, allowed).first()
+
+
+def run_cut(content: bytes, calls: Calls, kernels: str) -> list[Sequence[Array | None]]:
+    """Return what a file without a signature gives, as it lies in memory; it may end the process.
+
+    ``kernels`` is a way that people run it in, or ``KEPT``.
+    """
+    if kernels == COMPILED:
+        run = _Compiled(content, None)
+        return [run(values) for values in calls]
+    file = FileTrace(content, delegates=kernels == DELEGATES, keep=kernels == KEPT)
+    found: list[Sequence[Array | None]] = []
+    for values in calls:
+        file.run(values)
+        raw = (file.raw(tensor) for tensor in indices(file.subgraph.outputs))
+        found.append([None if value is None else np.array(value) for value in raw])
+    return found
 
 
 class _Unseen:
@@ -238,26 +265,13 @@ class _Unseen:
             wanted, held = self._seen[call].get(tensor), self._trace.subgraph.tensors[tensor]
             if value is not None and wanted is not None:
                 pair = dequantized(value, held), dequantized(wanted, held)
-                one = difference(*pair, allowed=self._allowed)
-                exact = self._kernels != PLAIN or same_values(*pair)
-                parted += [] if one.agrees and exact else [one.largest]
+                one = run_difference(*pair, self._kernels, self._allowed)
+                parted += [] if one.agrees else [one.largest]
         return max(parted, default=None)
 
-    def _run(
-        self, content: bytes, calls: Sequence[Sequence[Array]]
-    ) -> list[Sequence[Array | None]]:
-        """Return what a file without a signature gives, as it lies in memory."""
+    def _run(self, content: bytes, calls: Calls) -> list[Sequence[Array | None]]:
         self._tried += 1
-        if self._kernels == COMPILED:
-            run = _Compiled(content, None)
-            return [run(values) for values in calls]
-        cut = FileTrace(content, delegates=self._kernels == DELEGATES, keep=False)
-        found: list[Sequence[Array | None]] = []
-        for values in calls:
-            cut.run(values)
-            raw = (cut.raw(tensor) for tensor in indices(cut.subgraph.outputs))
-            found.append([None if value is None else np.array(value) for value in raw])
-        return found
+        return run_cut(content, calls, self._kernels)
 
     def _group(self, number: int, tensor: int, call: int) -> list[int]:
         """Return the last operators, up to one, that differ on what the others gave."""
@@ -275,7 +289,10 @@ class _Unseen:
 
     def _parts_alone(self, numbers: Sequence[int], tensor: int, call: int) -> bool:
         fed, seen = taken(self._trace, numbers), self._seen[call - 1]
-        if not all(one in seen for one in fed):
+        ops = self._trace.ops
+        left_out = {t for op in ops[: numbers[0]] for t in op.outputs}
+        made_anew = left_out & {t for number in numbers for t in ops[number].outputs}
+        if made_anew or not all(one in seen for one in fed):
             return False
         try:
             (values,) = self._run(cut(self._trace, numbers, tensor), [[seen[one] for one in fed]])

@@ -29,14 +29,17 @@ from varhandle.divergence.cutting import (
     cut,
     sliced,
     taken,
+    with_own_shapes,
     with_state,
 )
 from varhandle.divergence.file_trace import FileTrace, dequantized
 from varhandle.divergence.flat_graph import FlatGraph, flattened, write_part
 from varhandle.divergence.op_check import OpCheck
+from varhandle.divergence.other_runs import COMPILED, KEPT, run_cut, run_difference
 from varhandle.divergence.tensor_difference import STEPS, Difference
-from varhandle.divergence.walk import OpComparison
+from varhandle.divergence.walk import OpComparison, named_for
 from varhandle.errors import VarhandleError
+from varhandle.evaluate.parity import DELEGATES, PLAIN
 from varhandle.formats import format_of, read_graph
 from varhandle.sandbox import run_isolated
 from varhandle.sandbox.record import short_message
@@ -69,6 +72,7 @@ class ReducedCase:
         expected: What it should give in each call, in real values; none where it refuses the call.
         twin: A file that gives what is expected for the same inputs in real values, if there is.
         whole: What the file was cut out of; ``None`` where there is a twin.
+        kernels: How it is run, where only that differs: then it is its own twin, looked at.
     """
 
     content: bytes
@@ -76,6 +80,7 @@ class ReducedCase:
     expected: Sequence[Array]
     twin: bytes | None = None
     whole: Whole | None = None
+    kernels: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,8 @@ class Measured:
 
 def measure(case: ReducedCase) -> Measured:
     """Run a case, in a child process; ``ValueError`` if it is no part of what it was cut out of."""
+    if case.kernels:
+        return _measure_otherwise(case)
     file = FileTrace(case.content)
     should = _sound(case, file)
     twin = FileTrace(case.twin) if case.twin else None
@@ -125,6 +132,19 @@ def measure(case: ReducedCase) -> Measured:
             scale = one.largest / one.share if 0 < one.share < np.inf else 0.0
             most = max(one.allowed * scale, STEPS * file.step(output))
     return Measured(expected, got, worst, most)
+
+
+def _measure_otherwise(case: ReducedCase) -> Measured:
+    file = FileTrace(case.content)
+    (output,) = (file.subgraph.tensors[n] for n in indices(file.subgraph.outputs))
+    runs = (run_cut(case.content, case.calls, kernels) for kernels in (KEPT, case.kernels))
+    ((wanted,),), ((got,),) = runs
+    if wanted is None or got is None:
+        raise ValueError("it gives nothing")
+    sound, other = dequantized(wanted, output), dequantized(got, output)
+    one = run_difference(other, sound, case.kernels)
+    scale = one.largest / one.share if 0 < one.share < np.inf else 0.0
+    return Measured([sound], [other], one, one.allowed * scale)
 
 
 def _sound(case: ReducedCase, file: FileTrace) -> Sequence[Array] | None:
@@ -188,6 +208,16 @@ def measure_in_child(
     return case
 
 
+def case_of_run(first: Mapping[str, Any], content: bytes, signature: str | None, call: Any) -> Any:
+    """Cut out what only a way of running a file shows, with what its inputs were; in a child."""
+    trace = FileTrace(content, signature)
+    trace(named_for(trace.input_names, call))
+    numbers = [number for _, number in first["group"]] or [op.number for op in trace.ops]
+    values = [np.array(trace.raw(tensor)) for tensor in taken(trace, numbers)]
+    part = cut(trace, numbers, _tensor_of(trace, first))
+    return ReducedCase(part, [values], (), kernels=first["kernels"])
+
+
 def _differs(case: ReducedCase) -> bool:
     try:
         return measure(case).differs
@@ -227,7 +257,8 @@ class _Shrinking:
         if self._measured is None or not self._measured.differs:
             return self.case, self.tries
         self._shrink_axes()
-        for place in self._shapes() if self._paired or _computes(self.case) else ():
+        plain_too = self._paired or _computes(self.case) or self.case.kernels
+        for place in self._shapes() if plain_too else ():
             for plain in (np.zeros_like, np.ones_like, _rounded):
                 if self._take(self._with_value(place, plain)):
                     break
@@ -289,7 +320,7 @@ class _Shrinking:
                 return True
         return False
 
-    def _sliced(self, slices: Slices) -> ReducedCase:
+    def _sliced(self, slices: Slices) -> ReducedCase | None:
         mine = self._open(self.case.content)
         calls = [list(values) for values in self.case.calls]
         fed = {number: slices.get(place, {}) for place, number in mine.fed.items()}
@@ -297,6 +328,9 @@ class _Shrinking:
             for values in calls:
                 values[number] = sliced(values[number], axes)
         mine.slice(slices)
+        if self.case.kernels:
+            content = with_own_shapes(mine.content())
+            return replace(self.case, content=content, calls=calls) if content else None
         if self.case.whole:
             return replace(
                 self.case, content=mine.content(), calls=calls, whole=self.case.whole.smaller(fed)
@@ -314,7 +348,10 @@ class _Shrinking:
                 return None
             values[fed] = plain(values[fed])
             return replace(self.case, calls=[values])
-        if self.case.whole:  # the model has its own
+        if self.case.kernels and held.dtype.kind == "f":
+            mine.set_constant(place, plain(held))
+            return replace(self.case, content=mine.content())
+        if self.case.whole or self.case.kernels:  # the model has its own
             return None
         twin = self._open(self.case.twin)
         sound = twin.constant(place)
@@ -440,6 +477,10 @@ class Reduction:
         }
         np.savez(out / EXPECTED, **expected)
         script = _SCRIPT.format(calls=len(self.case.calls), most=self.measured.most)
+        if self.case.kernels:
+            way = self.case.kernels
+            template, how = _WAYS[way]
+            script = template.format(most=self.measured.most, how=how, way=way)
         return write_case(out, script, self.title, self._figures())
 
     def _write_part(self, out: Path, found: PartRun) -> list[str]:
@@ -497,6 +538,57 @@ for call in range({calls}):
 '''
 
 
+_OTHERWISE = '''"""Run a .tflite file in two ways, and compare its answers."""
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+path = str(Path(__file__).parent / "reduced.tflite")
+inputs = list(np.load(Path(__file__).parent / "inputs.npz").values())
+plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+def run(**options):
+    file = Interpreter(path, **options)
+    file.allocate_tensors()
+    for one, value in zip(file.get_input_details(), inputs):
+        file.set_tensor(one["index"], value)
+    file.invoke()
+    return file.get_tensor(file.get_output_details()[0]["index"])
+kept = run(experimental_op_resolver_type=plain, experimental_preserve_all_tensors=True)
+got = run({how})
+told = "DIFFERS" if not np.abs(got.astype(float) - kept).max() <= {most:.9g} else "agrees"
+print("kept apart", kept.ravel()[:9], {way!r}, got.ravel()[:9], told)
+'''
+
+_COMPILED = '''"""Run a .tflite file in two ways, and compare its answers."""
+from pathlib import Path
+import numpy as np
+from ai_edge_litert.compiled_model import CompiledModel
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+path, values = str(Path(__file__).parent / "reduced.tflite"), Path(__file__).parent / "inputs.npz"
+plain = {{"experimental_op_resolver_type": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES}}
+file = Interpreter(path, experimental_preserve_all_tensors=True, **plain)
+model = CompiledModel.from_file(path)
+fed, given = model.create_input_buffers(0), model.create_output_buffers(0)
+file.allocate_tensors()
+for one, buffer, value in zip(file.get_input_details(), fed, np.load(values).values()):
+    file.set_tensor(one["index"], value)
+    buffer.write(value)
+file.invoke()
+model.run_by_index(0, fed, given)
+kept = file.get_tensor(file.get_output_details()[0]["index"])
+got = given[0].read(kept.size, kept.dtype).reshape(kept.shape)
+told = "DIFFERS" if not np.abs(got.astype(float) - kept).max() <= {most:.9g} else "agrees"
+print("kept apart", kept.ravel()[:9], {way!r}, got.ravel()[:9], told)
+'''
+
+_WAYS = {
+    PLAIN: (_OTHERWISE, "experimental_op_resolver_type=plain"),
+    DELEGATES: (_OTHERWISE, ""),
+    COMPILED: (_COMPILED, ""),
+}
+
+
 _CONVERTING = '''"""Convert a SavedModel, and compare the file's answers with TensorFlow's."""
 from pathlib import Path
 
@@ -534,8 +626,13 @@ def reduce_difference(
     is what shrinking may take, and what dividing the ``model`` may. ``CannotReduceError`` where
     the op alone does not differ.
     """
-    reads = getattr(compared["load"], "reads", ())
-    record = run_isolated(measure_in_child, first, **compared, reads=reads)
+    if "kernels" in first:
+        call = compared["calls"][first["call"] - 1]
+        arguments = first, compared["content"], compared["file_signature"], call
+        record = run_isolated(case_of_run, *arguments, tensorflow=False)
+    else:
+        reads = getattr(compared["load"], "reads", ())
+        record = run_isolated(measure_in_child, first, **compared, reads=reads)
     if not record.ok:
         raise CannotReduceError(f"the op cannot be cut out: {short_message(record.message)}")
     case, tries = _shrunk(record.value, seconds)
@@ -544,7 +641,8 @@ def reduce_difference(
         raise CannotReduceError("the op that parts does not differ when it runs alone")
     # No part can be found in a model that the converter refuses: it makes no file of the whole.
     is_refused = compared["witness"] is None
-    flat = None if case.twin or is_refused else _flat_graph(model, compared)
+    is_sound = bool(case.twin or case.kernels)
+    flat = None if is_sound or is_refused else _flat_graph(model, compared)
     calls = compared["calls"][: first["call"]]
     found, more = (smallest_fault(flat, calls, seconds) if flat else None) or (None, 0)
     return Reduction(case, measured, printable(title, None), tries + more, found)
