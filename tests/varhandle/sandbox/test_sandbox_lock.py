@@ -69,6 +69,12 @@ FILES = {
     "change the time": "os.utime(home + '/.ssh/id', (0, 0))",
     "a pipe": "os.mkfifo(temporary + '/pipe')",
     "a device": "os.mknod(temporary + '/null', 0o20666, os.makedev(1, 3))",
+    "watch": """
+import ctypes
+made = ctypes.CDLL(None, use_errno=True)
+if made.inotify_add_watch(made.inotify_init(), home.encode(), 0xFFF) < 0:
+    raise OSError(ctypes.get_errno(), "")
+""",
 }
 
 
@@ -90,7 +96,7 @@ def test_no_file_is_reached(way, home):
 
 
 @needs_lock
-@pytest.mark.parametrize("way", ["write", "read", "rename away", "change the time"])
+@pytest.mark.parametrize("way", ["write", "read", "rename away", "change the time", "watch"])
 def test_without_the_lock_it_is(way, home):
     code = f"import os, tempfile\ntemporary = tempfile.gettempdir()\n{FILES[way]}"
     with locking(False):
@@ -127,17 +133,30 @@ PROCESSES = {
         signal.pidfd_send_signal(os.pidfd_open(other), signal.SIGKILL)
         """,
     "limits of another": "from resource import *; prlimit(other, RLIMIT_NOFILE, (9, 9))",
+    "a signal by a pipe": "import fcntl, os; fcntl.fcntl(os.pipe()[0], fcntl.F_SETOWN, other)",
+    "a signal by a pipe's newer call": """
+        import fcntl, os, struct
+        fcntl.fcntl(os.pipe()[0], 15, struct.pack("ii", 1, other))
+        """,
+    "processors of another": "import os; os.sched_setaffinity(other, [0])",
     "a connection": "import socket; socket.create_connection(address, 5)",
     "a datagram": "import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', address)",
     "a listener": "import socket; socket.create_server(('127.0.0.1', 0))",
     "a local socket": "import socket; socket.socket(socket.AF_UNIX)",
+    "a pair of sockets": "import socket; socket.socketpair()",
 }
 
 
 @pytest.fixture
 def other():
-    """Start a process that may come to harm."""
-    with subprocess.Popen(["sleep", "600"], start_new_session=True) as process:
+    """Start a process that may come to harm, with no more rights than those of a locked one."""
+
+    def drop():
+        lock._control(lock._PR_SET_NO_NEW_PRIVS, 1)
+        lock._drop_capabilities()
+
+    command = ["sleep", "600"]
+    with subprocess.Popen(command, start_new_session=True, preexec_fn=drop) as process:
         yield process
         process.kill()
 

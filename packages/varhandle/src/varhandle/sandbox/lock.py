@@ -55,7 +55,7 @@ _CAP_VERSION, _CAP_DAC_OVERRIDE = 0x20080522, 1 << 1
 
 # Names of calls that are refused, and their numbers on x86-64 and on 64-bit ARM.
 _REFUSED = {
-    "socket": (41, 198), "fork": (57, None), "vfork": (58, None), "execve": (59, 221),
+    "socket": (41, 198), "socketpair": (53, 199), "fork": (57, None), "vfork": (58, None), "execve": (59, 221),
     "execveat": (322, 281), "kill": (62, 129), "tkill": (200, 130),
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
     "pidfd_open": (434, 434), "pidfd_getfd": (438, 438), "pidfd_send_signal": (424, 424),
@@ -70,11 +70,13 @@ _REFUSED = {
     "shmget": (29, 194), "shmat": (30, 196), "msgget": (68, 186), "semget": (64, 190),
     "mq_open": (240, 180), "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219),
     "unshare": (272, 97), "setns": (308, 268), "mount": (165, 40), "bpf": (321, 280),
-    "perf_event_open": (298, 241), "userfaultfd": (323, 282), "io_uring_setup": (425, 425),
+    "inotify_add_watch": (254, 27), "perf_event_open": (298, 241), "userfaultfd": (323, 282), "io_uring_setup": (425, 425),
     "setpriority": (141, 140), "ioprio_set": (251, 30),
     "sched_setparam": (142, 118), "sched_setscheduler": (144, 119), "sched_setattr": (314, 274),
 }  # fmt: skip
 _CLONE, _CLONE3, _TGKILL, _PRLIMIT = (56, 220), (435, 435), (234, 131), (302, 261)
+_SETAFFINITY, _FCNTL = (203, 122), (72, 25)
+_SET_OWNER, _SET_OWNER_EX = 8, 15  # of fcntl(2): who gets the signals of a pipe
 _SECCOMP = (317, 277)
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # AUDIT_ARCH_…
 _CLONE_THREAD = 0x00010000
@@ -288,18 +290,18 @@ def _refuse_calls() -> None:
 
 
 def _filter(column: int, architecture: int) -> bytes:
-    """Assemble the filter: the number of a call decides, of four calls an argument as well."""
+    """Assemble the filter: the number of a call decides, of six calls an argument as well."""
     load, jump_if_equal, jump_if_any, give = 0x20, 0x15, 0x45, 0x06
-    number, arch, first = 0, 4, 16  # places in struct seccomp_data; an argument has two words
+    number, arch, first, second = 0, 4, 16, 24  # places in struct seccomp_data; an argument has two words
     allow, refuse = 0x7FFF0000, 0x00050000 | errno.EPERM
     unknown, end = 0x00050000 | errno.ENOSYS, 0x80000000
 
     def op(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
         return struct.pack("HBBI", code, yes, no, value)
 
-    def unless_first_is(call: int, test: bytes) -> bytes:
-        """Refuse a call unless a test on its first argument skips the refusal."""
-        body = op(load, first) + test + op(give, refuse) + op(give, allow)
+    def unless(call: int, argument: int, test: bytes) -> bytes:
+        """Refuse a call unless a test on one of its arguments skips the refusal."""
+        body = op(load, argument) + test + op(give, refuse) + op(give, allow)
         return op(jump_if_equal, call, 0, len(body) // 8) + body
 
     own = os.getpid()
@@ -309,9 +311,15 @@ def _filter(column: int, architecture: int) -> bytes:
         op(jump_if_any, 0x40000000, 0, 1) + op(give, unknown) if column == 0 else b"",
         # A thread is a clone with a flag; the newer call hides its flags, and libc has the other.
         op(jump_if_equal, _CLONE3[column], 0, 1) + op(give, unknown),
-        unless_first_is(_CLONE[column], op(jump_if_any, _CLONE_THREAD, 1)),
-        unless_first_is(_TGKILL[column], op(jump_if_equal, own, 1)),
-        unless_first_is(_PRLIMIT[column], op(jump_if_equal, 0, 1)),
+        unless(_CLONE[column], first, op(jump_if_any, _CLONE_THREAD, 1)),
+        unless(_TGKILL[column], first, op(jump_if_equal, own, 1)),
+        unless(_PRLIMIT[column], first, op(jump_if_equal, 0, 1)),
+        unless(_SETAFFINITY[column], first, op(jump_if_equal, 0, 1)),
+        unless(
+            _FCNTL[column],
+            second,
+            op(jump_if_equal, _SET_OWNER, 1) + op(jump_if_equal, _SET_OWNER_EX, 0, 1),
+        ),
     ]
     for numbers in _REFUSED.values():
         if (call := numbers[column]) is not None:
