@@ -95,14 +95,16 @@ OBEYED = re.compile(r"^\s*::|##\[")
 def test_a_name_is_no_command_of_the_runner(check, workspace, broken):
     """A runner obeys what a step prints; a line of a name that has two is none of the list."""
     names = ["::error title=x::hello.tflite", "##[stop-commands]x.tflite", "a\nb ##[error]c.tflite"]
+    names.append("\x1b]0;title\x07\u202e.tflite")  # which a terminal obeys
     for name in names:
         (workspace / "models" / name).write_bytes(broken)
     job = check(models="models/counting.tflite\nmodels/*.tflite")
     assert job.code == 1, job.printed
-    assert len(check_form("sweep", Path(job.outputs["json"]).read_text())["rows"]) == 4
+    assert len(check_form("sweep", Path(job.outputs["json"]).read_text())["rows"]) == 5
     commands = [line for line in job.printed.splitlines() if OBEYED.search(line)]
-    assert [line.partition(" ")[0] for line in commands] == ["::error"] * 3
-    assert len([line for line in commands if line.startswith("::error file=models/")]) == 3
+    assert [line.partition(" ")[0] for line in commands] == ["::error"] * 4
+    assert len([line for line in commands if line.startswith("::error file=models/")]) == 4
+    assert all(line.isprintable() for line in job.printed.split("\n"))
 
 
 def test_the_name_of_the_report_sets_no_other_output(check):

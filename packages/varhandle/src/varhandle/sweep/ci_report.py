@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from varhandle.display import one_line
+from varhandle.display import one_line, printable
 from varhandle.formats.regular_file import LARGEST_TEXT, read_regular
 from varhandle.sarif import CheckedModel, shown_path
 from varhandle.sweep.row_specs import RowSpec
@@ -95,7 +95,7 @@ def workflow_commands(
 
 def _data(text: str) -> str:
     """Write what stands behind ``::`` of a workflow command."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return "%0A".join(printable(line.replace("%", "%25"), None) for line in text.splitlines())
 
 
 def _property(text: str) -> str:
