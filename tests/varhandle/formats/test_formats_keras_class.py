@@ -10,6 +10,7 @@ from printed_code import ran
 
 from varhandle.diagnosis import diagnose
 from varhandle.formats import read_graph
+from varhandle.formats.keras_class import UnknownInputsError, with_inputs
 from varhandle.formats.keras_loader import load_keras
 from varhandle.graph import TensorSpec
 from varhandle.repair.run import NoCureError, cure
@@ -291,3 +292,23 @@ def test_what_the_file_does_not_tell_has_a_next_step(
     # A state goes on from where it was exported.
     (answer,) = run_file(tf, made.content, [dict(zip(names, arguments, strict=True))])
     np.testing.assert_allclose(*answer.values(), model(*arguments), rtol=1e-4, atol=1e-5)
+
+
+def test_what_keras_says_of_a_call_is_told_without_its_colors(tf):
+    import keras
+
+    class Refusing(keras.Model):
+        def build(self, input_shape):
+            self.built = True
+
+        def call(self, x):
+            raise ValueError("no such size")
+
+    model = Refusing()
+    model.build((None, 4))
+    with pytest.raises(ValueError, match="\x1b") as said:  # or nothing is shown here
+        model(keras.Input((4,)))
+    assert "Refusing.call()" in str(said.value)
+    with pytest.raises(UnknownInputsError, match=r"Refusing\.call\(\)") as told:
+        with_inputs(model)
+    assert "\x1b" not in str(told.value)

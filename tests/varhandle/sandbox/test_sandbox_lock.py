@@ -155,8 +155,11 @@ def other():
         lock._control(lock._PR_SET_NO_NEW_PRIVS, 1)
         lock._drop_capabilities()
 
-    command = ["sleep", "600"]
-    with subprocess.Popen(command, start_new_session=True, preexec_fn=drop) as process:
+    with subprocess.Popen(
+        ["sleep", "600"],
+        start_new_session=True,
+        preexec_fn=drop,  # noqa: PLW1509 - a test has no other threads
+    ) as process:
         yield process
         process.kill()
 

@@ -27,6 +27,7 @@ TONES: dict[str, tuple[str, str]] = {
 _LONGEST_NAME = 300
 _LONGEST_CELL = 2000
 
+_COLOR = re.compile(r"\x1b\[[0-9;]*m")
 _COMMAND = re.compile(r"^\s*:(?=:)|#(?=#\[)")
 
 _SHORT = 20  # characters of a cell that stays on one line: "[3, 3, 8, 16]", "ops that need Flex"
@@ -67,6 +68,11 @@ def one_line(told: object, most: int | None = None) -> str:
     if not text and isinstance(told, BaseException):
         text = type(told).__name__
     return printable(text, most)
+
+
+def without_color(text: str) -> str:
+    """Take a terminal's colors out of what a library says: Keras sets its faults in bold."""
+    return _COLOR.sub("", text)
 
 
 def inert(line: str) -> str:

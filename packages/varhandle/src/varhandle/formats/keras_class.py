@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from varhandle.display import join_names
+from varhandle.display import join_names, without_color
 from varhandle.errors import VarhandleError
 from varhandle.graph import TensorSpec
 
@@ -77,7 +77,7 @@ def with_inputs(model: Any) -> Any:
                 told = _dtypes_told(made, dtypes)
                 return made if told == dtypes else call(specs, told)
             except Exception as error:  # whatever the author's code raises
-                cause = cause or " ".join(str(error).split())[:_LONGEST_CAUSE]
+                cause = cause or " ".join(without_color(str(error)).split())[:_LONGEST_CAUSE]
     raise UnknownInputsError(_next_step(model, cause))
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from varhandle.display import join_names
+from varhandle.display import join_names, without_color
 from varhandle.errors import VarhandleError
 from varhandle.formats import keras_2
 from varhandle.formats.base import RefusedByLibraryError
@@ -338,6 +338,6 @@ def _words(error: Exception) -> str:
 
 def _cause(message: str) -> str:
     """Return what a message of Keras is about, without colors and the configs that it quotes."""
-    message = re.sub(r"\x1b\[[0-9;]*m", "", message).partition("\n\nArguments received by")[0]
+    message = without_color(message).partition("\n\nArguments received by")[0]
     last = message.rpartition("Exception encountered: ")[2]
     return " ".join(re.split(r"\s*Full object config: |\n\nconfig=\{", last)[0].split())

@@ -55,7 +55,8 @@ _CAP_VERSION, _CAP_DAC_OVERRIDE = 0x20080522, 1 << 1
 
 # Names of calls that are refused, and their numbers on x86-64 and on 64-bit ARM.
 _REFUSED = {
-    "socket": (41, 198), "socketpair": (53, 199), "fork": (57, None), "vfork": (58, None), "execve": (59, 221),
+    "socket": (41, 198), "socketpair": (53, 199),
+    "fork": (57, None), "vfork": (58, None), "execve": (59, 221),
     "execveat": (322, 281), "kill": (62, 129), "tkill": (200, 130),
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
     "pidfd_open": (434, 434), "pidfd_getfd": (438, 438), "pidfd_send_signal": (424, 424),
@@ -70,7 +71,8 @@ _REFUSED = {
     "shmget": (29, 194), "shmat": (30, 196), "msgget": (68, 186), "semget": (64, 190),
     "mq_open": (240, 180), "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219),
     "unshare": (272, 97), "setns": (308, 268), "mount": (165, 40), "bpf": (321, 280),
-    "inotify_add_watch": (254, 27), "perf_event_open": (298, 241), "userfaultfd": (323, 282), "io_uring_setup": (425, 425),
+    "inotify_add_watch": (254, 27), "perf_event_open": (298, 241),
+    "userfaultfd": (323, 282), "io_uring_setup": (425, 425),
     "setpriority": (141, 140), "ioprio_set": (251, 30),
     "sched_setparam": (142, 118), "sched_setscheduler": (144, 119), "sched_setattr": (314, 274),
 }  # fmt: skip
@@ -292,7 +294,8 @@ def _refuse_calls() -> None:
 def _filter(column: int, architecture: int) -> bytes:
     """Assemble the filter: the number of a call decides, of six calls an argument as well."""
     load, jump_if_equal, jump_if_any, give = 0x20, 0x15, 0x45, 0x06
-    number, arch, first, second = 0, 4, 16, 24  # places in struct seccomp_data; an argument has two words
+    # Places in struct seccomp_data; an argument has two words.
+    number, arch, first, second = 0, 4, 16, 24
     allow, refuse = 0x7FFF0000, 0x00050000 | errno.EPERM
     unknown, end = 0x00050000 | errno.ENOSYS, 0x80000000
 

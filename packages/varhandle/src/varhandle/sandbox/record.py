@@ -7,7 +7,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import Any
 
-from varhandle.display import Rich, code_html, panel_html, table_html, table_text
+from varhandle.display import Rich, code_html, panel_html, table_html, table_text, without_color
 
 _LONGEST = 200  # characters of a message that a notebook shows; the record keeps all of it
 
@@ -130,7 +130,6 @@ def last_words(log: str) -> str:
     return short_message(_PREFIX.sub("", telling_line(log) or (lines or [""])[-1]))
 
 
-_COLOR = re.compile(r"\x1b\[[0-9;]*m")
 _IN_A_FILE = re.compile(r'File ".*", line \d+, in ')
 _IN_A_LAYER = re.compile(r"(?:\w+: )?Exception encountered when calling ")
 
@@ -140,7 +139,7 @@ def short_message(message: str) -> str:
 
     It is the first one, but that traced functions and layers say first where they are.
     """
-    first, lines = "", iter(_COLOR.sub("", message).splitlines())
+    first, lines = "", iter(without_color(message).splitlines())
     for line in map(str.strip, lines):
         if _IN_A_FILE.match(line):
             next(lines, None)  # the line of code

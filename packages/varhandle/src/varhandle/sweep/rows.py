@@ -8,14 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from varhandle.atomic_write import write_text
-from varhandle.display import one_line, printable
+from varhandle.display import one_line, printable, without_color
 from varhandle.errors import VarhandleError
 from varhandle.facts.verdicts import MEANINGS, VERDICTS
 from varhandle.formats.regular_file import LARGEST_TEXT, read_regular
@@ -141,11 +140,10 @@ class Row:
 
 def make_row(task: RowTask, verdict: str, reason: object, **more: Any) -> Row:
     """Return the row of a task: what it came to, and what it is called in this sweep."""
-    without_color = re.sub(r"\x1b\[[0-9;]*m", "", str(reason))
     return Row(
         **_names(task),
         verdict=verdict,
-        reason=_one_line(without_color),
+        reason=_one_line(without_color(str(reason))),
         folder=f"{ROWS_FOLDER}/{task.id}" if task.row_folder.is_dir() else "",
         **more,
     )
