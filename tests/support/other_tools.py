@@ -319,6 +319,14 @@ layers = tf.keras.layers
 model = tf.keras.Sequential([tf.keras.Input((5, 4)), layers.LSTM(6), layers.Dense(3)])
 x = np.random.default_rng(0).random((1, 5, 4), "float32")
 """
+_CONVOLUTION = """
+import numpy as np
+import tensorflow as tf
+
+layers = tf.keras.layers
+model = tf.keras.Sequential([tf.keras.Input((None, None, 3)), layers.Conv2D(2, 3)])
+x = np.random.default_rng(0).random((1, 64, 64, 3), "float32")
+"""
 _SELECT = """
 import numpy as np
 import tensorflow as tf
@@ -340,14 +348,27 @@ def _other_tool() -> str:
     return advice(f'File "coremltools/x.py"\n{_ASSIGNED.format("bn/AssignNewValue")}')
 
 
+_ANSWERS_WITHOUT_SIGNATURE = """
+interpreter = tf.lite.Interpreter(model_content=converter.convert())
+interpreter.allocate_tensors()
+interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+interpreter.invoke()
+answer = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+np.testing.assert_allclose(answer, model.predict(x), atol=1e-5)
+print("result: the file answers as the model")
+"""
+_OPEN_SIZE = (
+    "tensorflow/lite/kernels/reshape.cc:69 num_input_elements != num_output_elements (1001 != 0)"
+    "Node number 92 (RESHAPE) failed to prepare."
+)
 _TENSOR_LIST = (
     "error: 'tf.TensorListReserve' op requires element_shape to be static during TF Lite"
     " transformation pass"
 )
 
 
-def _before_2_15() -> str:
-    told = _older(f"tensorflow==2.15.1\n{_TENSOR_LIST}")
+def _traced(release: str, log: str) -> str:
+    told = _older(f"tensorflow=={release}\n{log}")
     return f"function = {part(told, 'tf.function')}\nconverter = {part(told, 'tf.lite')}"
 
 
@@ -552,8 +573,28 @@ interpreter = tf.lite.Interpreter(model_content=converter.convert())
 print("result: the file takes", interpreter.get_input_details()[0]["shape"].tolist())
 """,
     ),
+    "open sizes on 2.4": Check(
+        lambda: _traced("2.4.1", _OPEN_SIZE),
+        ("tensorflow==2.4.*", "protobuf<3.21", "setuptools<70"),
+        python="3.8",
+        before=_CONVOLUTION,
+        after=_ANSWERS_WITHOUT_SIGNATURE,
+    ),
+    "open sizes on 2.15": Check(
+        lambda: _traced("2.15.1", _OPEN_SIZE),
+        ("tensorflow==2.15.*", "numpy<2"),
+        before=_CONVOLUTION,
+        after="content, wanted = converter.convert(), model.predict(x, verbose=0)" + _ANSWERS,
+    ),
+    "a TensorList on 2.6": Check(
+        lambda: _traced("2.6.5", _TENSOR_LIST),
+        ("tensorflow==2.6.*", "keras==2.6.*", "protobuf<3.21", "setuptools<70"),
+        python="3.9",
+        before=_LSTM,
+        after=_ANSWERS_WITHOUT_SIGNATURE,
+    ),
     "a TensorList on 2.15": Check(
-        _before_2_15,
+        lambda: _traced("2.15.1", _TENSOR_LIST),
         ("tensorflow==2.15.*", "numpy<2"),
         before=_LSTM,
         after="content, wanted = converter.convert(), model.predict(x, verbose=0)" + _ANSWERS,

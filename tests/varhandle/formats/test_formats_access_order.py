@@ -189,17 +189,23 @@ def found_in(path):
     return list(unordered_accesses(graph, signature))
 
 
-@pytest.mark.parametrize("compute", ON_A_HANDLE, ids=lambda each: each.__name__)
-def test_what_a_graph_of_tensorflow_1_leaves_to_chance(tf, tmp_path, compute):
-    found = found_in(save_tf1(tf, tmp_path, compute))
-    assert bool(found) == ON_A_HANDLE[compute], found
+@pytest.mark.parametrize(
+    ("compute", "on_a_handle", "to_chance"),
+    [
+        pytest.param(compute, on_a_handle, to_chance, id=f"{compute.__name__}-{kind}")
+        for kind, on_a_handle, graphs in (
+            ("handle", True, ON_A_HANDLE),
+            ("reference", False, BY_REFERENCE),
+        )
+        for compute, to_chance in graphs.items()
+    ],
+)
+def test_what_a_graph_of_tensorflow_1_leaves_to_chance(
+    tf, tmp_path, compute, on_a_handle, to_chance
+):
+    found = found_in(save_tf1(tf, tmp_path, compute, on_a_handle=on_a_handle))
+    assert bool(found) == to_chance, found
     assert all(pair.variable == "state" for pair in found)
-
-
-@pytest.mark.parametrize("compute", BY_REFERENCE, ids=lambda each: each.__name__)
-def test_what_it_leaves_to_chance_of_a_reference_variable(tf, tmp_path, compute):
-    found = found_in(save_tf1(tf, tmp_path, compute, on_a_handle=False))
-    assert bool(found) == BY_REFERENCE[compute], found
 
 
 def answers(tf, path, calls=3):

@@ -92,6 +92,21 @@ def new_variable(variable: Variable, value: str) -> str:
     return f"{made(variable)} = tf.Variable({value}, name={variable.name!r})"
 
 
+def traced(what: str, shape: str) -> tuple[tuple[str, str], ...]:
+    """Write what takes the place of an export on Keras 2 (``Family.older``).
+
+    A converter up to 2.6 takes no owner of the variables beside the function.
+    """
+    trace = (
+        f"trace the model for {what} yourself: function = tf.function(lambda x:"
+        f" model(x)).get_concrete_function(tf.TensorSpec({shape})), and"
+    )
+    return (
+        ("2.6", f"{trace} tf.lite.TFLiteConverter.from_concrete_functions([function])."),
+        ("2.15", f"{trace} tf.lite.TFLiteConverter.from_concrete_functions([function], model)."),
+    )
+
+
 def save_for_inference(signature: str | None) -> str:
     """Save a Keras model that was traced in training for inference."""
     return lines(

@@ -21,6 +21,12 @@ _MOVED = (
     "# a session, a frozen graph or a .h5 file of TensorFlow 1:\n"
     "# tf.compat.v1.lite.TFLiteConverter.from_session | from_frozen_graph | from_keras_model_file"
 )
+_IN_PYTHON = (
+    "The command takes a SavedModel's folder or a Keras file, and a frozen graph only with the"
+    " names of its inputs and outputs. In Python it is this.\n\n"
+    "converter = tf.lite.TFLiteConverter.from_saved_model(folder)\n"
+    'open("model.tflite", "wb").write(converter.convert())'
+)
 OUTPUT_TENSORS = (
     f"Build the model again, {READ_ASSIGNMENTS}, and save it again; a step of training is no"
     " output."
@@ -57,10 +63,17 @@ FAMILY = Family(
             for phrase in (
                 "Only support at least one signature key",
                 "Only support a single signature key",
+                "Only supports a single signature key",
                 "No ConcreteFunction is specified",
                 "Got an incompatible argument to `tags`",
             )
         ),
+        Pattern("no-signature", "in the SavedModel's SignatureDefs. Possible values are"),
+        Pattern("functions", "This converter can only convert a single ConcreteFunction"),
+        Pattern("command", "tflite_convert: error:"),
+        Pattern("command", "one of the arguments --saved_model_dir --keras_model_file is required"),
+        Pattern("command", "--saved_model_dir, or --keras_model_file must be specified"),
+        Pattern("command", "--input_arrays and --output_arrays are required with --graph_def_file"),
         Pattern("no-signature", "found. Valid keys are", r"invalidsignaturekey'[^']{0,200}'$"),
         Pattern(
             "no-signature", "MetaGraphDef associated with tags", reach=1500, company=_ABOUT_TFLITE
@@ -82,6 +95,10 @@ FAMILY = Family(
             "no-tensor", "by input_arrays",
             r"placeholder(?!.{0,200}resource(?:_\d+)?should)[\w/.:\-]{1,250}shouldbespeci(?:fi)?ed$",
         ),
+        Pattern("no-tensor", "input_shapes must be defined for this model"),
+        Pattern("no-tensor", "input_shapes must contain a value for each item in input_array"),
+        Pattern("no-tensor", "both input_arrays_with_shape and output_arrays"),
+        Pattern("no-tensor", "found in tensor shapes map", r"invalidtensor'[^']{1,300}'$"),
         Pattern("no-tensor", "is not produced by any op in this graph. Is it a typo?"),
         Pattern("no-tensor", "' were found", r"invalidtensors'[^']{1,300}$"),
         Pattern(
@@ -90,7 +107,14 @@ FAMILY = Family(
             r"name'(?P<node>[^']{1,200})'$",
             company=_ABOUT_TFLITE,
         ),
-        Pattern("never-called", "The model provided has never been called"),
+        *(
+            Pattern("never-called", phrase)
+            for phrase in (
+                "The model provided has never been called",
+                "The model provided has never called",  # Keras 3
+                "The model provided has not yet been built. It must be built before export",
+            )
+        ),
         Pattern(
             "never-called",
             "cannot be saved because the input shapes have not been set",
@@ -102,7 +126,7 @@ FAMILY = Family(
             "no-model",
             "'str' object has no attribute 'call'",
             reach=1500,
-            company=_ABOUT_TFLITE,
+            company=(*_ABOUT_TFLITE, "self._keras_model.call"),
         ),
         Pattern("backend", "The LiteRT export API is currently only available with"),
         Pattern("backend", "To export to LiteRT with the PyTorch backend"),
@@ -111,6 +135,12 @@ FAMILY = Family(
     log_meanings={
         "no-signature": Meaning(
             175, "The SavedModel has no signature or tag of that name, and the converter wants one."
+        ),
+        "functions": Meaning(
+            175, "The converter takes several functions only as signatures of one SavedModel."
+        ),
+        "command": Meaning(
+            175, "tflite_convert was given arguments that do not go together.", _IN_PYTHON
         ),
         "no-saved-model": Meaning(
             175,

@@ -67,13 +67,14 @@ FAMILY = Family(
         "converter.allow_custom_ops = False"
     ),
     log_patterns=(
-        Pattern("custom-op", "Encountered unresolved custom op:", after=rf"(?P<name>{_NAME})"),
+        Pattern("custom-op", "Encountered unresolved custom op:", after=rf"(?P<name>{_NAME})?"),
         Pattern("custom-op", "find custom op for name", after=rf"'?(?P<name>{_NAME})"),
         Pattern(
             "custom-op",
             ") failed to prepare",
             r"nodenumber\d{1,7}\((?P<name>edgetpu-custom-op|ethos-u|dispatch_op)$",
         ),
+        Pattern("custom-op", "There are unresolved custom ops:", after=rf"\[(?P<name>{_NAME})"),
         Pattern("custom-op", "Encountered an unresolved custom op"),
     ),
     log_rule=_in_log,

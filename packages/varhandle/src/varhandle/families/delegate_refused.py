@@ -58,6 +58,12 @@ FAMILY = Family(
     log_patterns=(
         *(Pattern("delegate-failed", phrase) for phrase in _FAILED),
         Pattern("delegate-failed", "NN API returned error", after=r"(?P<name>\w{1,60})?"),
+        Pattern(  # Flex is a delegate as well, and another family's
+            "delegate-failed",
+            "failed to ",
+            r"nodenumber\d{1,7}\((?!tfliteflex)\w{0,40}delegate\w{0,20}\)$",
+            after="(?:prepare|invoke)",
+        ),
         Pattern("delegate-failed", "'Delegate' object has no attribute '_library'"),
         Pattern("delegate-failed", "Some ops are not accelerated. Add kLiteRtHwAcceleratorCpu"),
         *(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from varhandle.families import code
 from varhandle.families.base import Family
 from varhandle.families.log_index import Meaning
 from varhandle.families.log_patterns import Context, Pattern
@@ -36,6 +37,7 @@ FAMILY = Family(
             ' tf.compat.v1.lite.TFLiteConverter.from_saved_model(folder, input_shapes={"x": [1,'
             " 64, 64, 3]}).",
         ),
+        *code.traced("that size", "[1, 64, 64, 3]"),
     ),
     log_patterns=(
         Pattern(

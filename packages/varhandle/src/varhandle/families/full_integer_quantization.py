@@ -23,6 +23,22 @@ _16X8 = (
     "]"
 )
 
+_IO_TYPE = (
+    "Set the optimization and the calibration data as well, or leave the types at"
+    " float32.\n\n"
+    "converter.optimizations = [tf.lite.Optimize.DEFAULT]\n"
+    "converter.representative_dataset = representative_dataset"
+)
+_MIXED = (
+    "Convert again with the newest TensorFlow, whose quantizer knows more ops. Where the same op is"
+    " named again, let the model stay in float, with weights alone in 8 bits: leave"
+    " representative_dataset and the integer types out. No variable is at fault.\n\n"
+    "converter.optimizations = [tf.lite.Optimize.DEFAULT]\n"
+    "converter.representative_dataset = None\n"
+    "converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]"
+)
+_TYPE = r"(?:u?int(?:4|8|16)|float(?:16|32)|\d{1,2})"  # of old releases, its number
+
 IN_FULL = (
     "Quantize in full, with calibration data; Micro also takes a file without quantization.\n\n"
     "converter.optimizations = [tf.lite.Optimize.DEFAULT]\n"
@@ -70,16 +86,45 @@ FAMILY = Family(
                 "Unable to find buffer or min/max value for",
                 "Model resulted in Nan value during calibration",
                 "Empty min/max for tensor",
+                "converter object must set representative_dataset",
+            )
+        ),
+        *(  # in the calibrator, or in the calibration wrapper below it
+            Pattern("calibration", phrase, reach=3000, company=("calibrat",))
+            for phrase in ("Size mismatch, expected", "Invalid input size: expected",
+                "Invalid input shapes: expected", "Cannot set tensor: Dimension",
+                           "Cannot set tensor: Got value of type",
+                           "Cannot set tensor: Got tensor of type", "You need to provide",
+                           STRICT_RESIZE)
+        ),
+        Pattern("io-type", "The inference_input_type and inference_output_type must be tf.f"),
+        *(
+            Pattern("io-type", f"`{setting}` is only supported for full integer quantization")
+            for setting in (
+                "_experimental_variable_quantization",
+                "full_integer_quantization_bias_type",
             )
         ),
         *(
-            Pattern("calibration", phrase, reach=3000, company=("calibrator",))
-            for phrase in ("Size mismatch, expected", "Invalid input size: expected",
-                "Invalid input shapes: expected",
-                           "Cannot set tensor: Got value of type", "You need to provide",
-                           STRICT_RESIZE)
+            Pattern("io-value", phrase)
+            for phrase in (
+                "The inference_input_type and inference_output_type must be in",
+                "Unsupported `inference_input_type` value",
+                "Unsupported `inference_output_type` value",
+                "Initial model input type must be tf.float32",
+                "Initial model output type must be tf.float32",
+                "Initial model input is not quantized. Expected type",
+                "Initial model output is not dequantized. Expected type",
+            )
         ),
-        Pattern("io-type", "The inference_input_type and inference_output_type must be"),
+        Pattern("supported-types", "should be left uninitizalized or set to {tf.int8}"),
+        Pattern(
+            "mixed-types",
+            "type !=",
+            r"(?<!variable_tensor->)$",  # of a state, which is another family's
+            after=rf"[\w.>\-]{{1,60}}\((?P<got>{_TYPE})!=(?P<wanted>{_TYPE})\)",
+            company=("failed to prepare", "failed to invoke", "lite/kernels/"),
+        ),
         Pattern("io-type", "Unsupported input type", after=r"\w{1,20}forinputtensor"),
         Pattern("io-type", "Unsupported output type", after=r"\w{1,20}foroutputtensor"),
         Pattern("not-quantized", "Model not quantized", company=("edge tpu compiler", "edgetpu")),
@@ -102,11 +147,32 @@ FAMILY = Family(
         ),
         "io-type": Meaning(
             124,
-            "Integer inputs and outputs are for a file that is quantized in full.",
-            "Set the optimization and the calibration data as well, or leave the types at"
-            " float32.\n\n"
-            "converter.optimizations = [tf.lite.Optimize.DEFAULT]\n"
-            "converter.representative_dataset = representative_dataset",
+            "The setting, such as integer inputs and outputs, is for a file that is quantized in"
+            " full.",
+            _IO_TYPE,
+        ),
+        "io-value": Meaning(
+            124,
+            "The inputs or outputs were asked for in a type that this quantization does not give"
+            " them.",
+            "Ask for float32, or for what the mode has: int8 or uint8 in 8 bits, int16 in the 16x8"
+            " mode. An input of whole numbers, such as ids, keeps its own dtype.\n\n"
+            "converter.inference_input_type = tf.int8\n"
+            "converter.inference_output_type = tf.int8",
+        ),
+        "supported-types": Meaning(
+            124,
+            "supported_types asks for another type than TFLITE_BUILTINS_INT8, which quantizes every"
+            " op to int8.",
+            "Leave supported_types empty; or, for weights in float16, leave TFLITE_BUILTINS_INT8"
+            " and the calibration data out.\n\n"
+            "converter.target_spec.supported_types = []",
+        ),
+        "mixed-types": Meaning(
+            196,
+            "The quantization left an op between two types, {got:one} and {wanted:another}: the"
+            " fault is in the file, and not in what it is given.",
+            _MIXED,
         ),
         "not-quantized": Meaning(
             122,

@@ -34,6 +34,12 @@ _COMPILED = (
     "inputs[0].write(array)\n"
     "model.run_by_index(0, inputs, outputs)"
 )
+_MADE = (
+    "Name one model, and whole numbers of threads from 1 on; CompiledModel takes either options or"
+    " hardware_accel.\n\n"
+    "from ai_edge_litert.interpreter import Interpreter\n"
+    "interpreter = Interpreter(model_path=path, num_threads=2)"
+)
 
 FAMILY = Family(
     id="interpreter-call",
@@ -80,6 +86,17 @@ FAMILY = Family(
         Pattern("wrong-name", "Invalid signature_key provided:", after=r"(?!'\{)"),
         Pattern("wrong-name", "Invalid Input name (", after=r"(?!%s)[^)]{1,200}\)forsignaturedef"),
         *(
+            Pattern("made", phrase)
+            for phrase in (
+                "`model_path` or `model_content` must be specified",
+                "Can't both provide `model_path` and `model_content`",
+                "type of num_threads should be int",
+                "num_threads should >= 1",
+                "Unrecognized passed in op resolver type",
+                "Pass either options or hardware_accel, not both",
+            )
+        ),
+        *(
             Pattern("compiled", phrase, company=("compiledmodel", "litert", "buffer:"))
             for phrase in (
                 "source buffer is larger than the tensor buffer",
@@ -91,6 +108,8 @@ FAMILY = Family(
                 "Signature not found:",
                 "put tensor not found:",
                 "Failed to get signature_index",
+                "ValueError: Unknown signature:",
+                "ValueError: Unknown input '",
             )
         ),
         *(
@@ -130,6 +149,9 @@ FAMILY = Family(
             "CompiledModel is called with a name, a number of buffers or a size that the file does"
             " not have.",
             _COMPILED,
+        ),
+        "made": Meaning(
+            127, "The interpreter was made with arguments that do not go together.", _MADE
         ),
         "bfloat16": Meaning(
             126,

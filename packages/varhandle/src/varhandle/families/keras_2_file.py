@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from varhandle.families.base import Family
+from varhandle.families.keras_load_model import EXPORTED, WITH_KERAS_2
 from varhandle.families.log_index import LAST_RESORT, LogDiagnosis, MatchIndex
 from varhandle.families.log_patterns import Pattern
 from varhandle.formats.keras_2 import SETTINGS
@@ -12,8 +13,7 @@ from varhandle.formats.keras_2 import SETTINGS
 _TO_OLD = (
     "Convert it where it loads, in the Keras that wrote it; or let that Keras write a SavedModel,"
     " which every TensorFlow 2 of the same age or younger converts. Keras 2 does not learn the new"
-    ' form.\n\nmodel.export("exported")\n'
-    'converter = tf.lite.TFLiteConverter.from_saved_model("exported")'
+    f" form.\n\n{EXPORTED}"
 )
 
 
@@ -34,8 +34,7 @@ FAMILY = Family(
     cause="Keras 2 and Keras 3 write other settings, layers and dtypes into a model's config.",
     fix=(
         "The file is sound: leave out what Keras 3 no longer takes, as this command does where that"
-        " changes no answer. Or load it with Keras 2, and convert it there: the package tf_keras"
-        " beside TensorFlow 2.16 and later, keras itself up to 2.15. No variable is at fault.\n\n"
+        f" changes no answer. Or load it with Keras 2, and convert it there: {WITH_KERAS_2}\n\n"
         "varhandle cure MODEL.h5 model.tflite"
     ),
     log_patterns=(

@@ -8,11 +8,16 @@ from varhandle.families.base import Family
 from varhandle.families.log_index import LAST_RESORT, LogDiagnosis, MatchIndex, Meaning
 from varhandle.families.log_patterns import Pattern, quoted
 
+WITH_KERAS_2 = (
+    "the package tf_keras beside TensorFlow 2.16 and later, keras itself up to 2.15. No variable is"
+    " at fault."
+)
+EXPORTED = (
+    'model.export("exported")\nconverter = tf.lite.TFLiteConverter.from_saved_model("exported")'
+)
 _WRITTEN = (
     "Write the file that Keras loads again, and, for the converter, a SavedModel beside it.\n\n"
-    'model.save("model.keras")\n'
-    'model.export("exported")\n'
-    'converter = tf.lite.TFLiteConverter.from_saved_model("exported")'
+    f'model.save("model.keras")\n{EXPORTED}'
 )
 
 
@@ -44,8 +49,7 @@ FAMILY = Family(
     cause="Keras 3 has .keras and .h5 files; a SavedModel is for TensorFlow and the converter.",
     fix=(
         "The converter takes the folder itself, without Keras; in a program of Keras 3 it becomes a"
-        " layer. To train it on, load it with Keras 2: the package tf_keras beside TensorFlow 2.16"
-        " and later, keras itself up to 2.15. No variable is at fault.\n\n"
+        f" layer. To train it on, load it with Keras 2: {WITH_KERAS_2}\n\n"
         "converter = tf.lite.TFLiteConverter.from_saved_model(folder)\n"
         'layer = keras.layers.TFSMLayer(folder, call_endpoint="serving_default")'
     ),

@@ -33,8 +33,19 @@ FAMILY = Family(
         ),
         Pattern(
             "arena",
-            "Arena size is too small for all buffers. Needed",
-            after=r"(?P<wanted>\d{1,10})butonly(?P<there>\d{1,10})wasavailable",
+            "Failed to allocate memory for",
+            after=r"(?:tensor_info|memoryplanning|(?:context->|compression)\w{1,40}),(?P<wanted>\d{1,10})bytesrequired",
+        ),
+        Pattern(
+            "arena",
+            "Failed to allocate memory for",
+            after=r"(?:node_and_registrations|builtin_data|modelmetadata|persistenttflitetensor)",
+        ),
+        Pattern("arena", "Unable to allocate TfLiteAffineQuantization"),
+        Pattern(
+            "arena",
+            "Arena size is too small for",
+            after=r"(?:all|activation)buffers\.needed(?P<wanted>\d{1,10})butonly(?P<there>\d{1,10})wasavailable",
         ),
     ),
     log_meanings={

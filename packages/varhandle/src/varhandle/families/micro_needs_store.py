@@ -61,6 +61,9 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
         op = line.get("op").upper()
         message = f"The op resolver of the program has no {op}, which the state needs."
         yield FAMILY.in_log(150, line, message)
+    for line in index.of("store-full"):
+        message = f"The store was made for {line.get('count')} variables, and the file has more."
+        yield FAMILY.in_log(140, line, message)
     for line in index.of("store"):
         what = line.get("op").upper() or "A variable op"
         message = f"{what} keeps its value in a store that the program must create and hand over."
@@ -73,8 +76,8 @@ FAMILY = Family(
     what="TensorFlow Lite Micro refuses VAR_HANDLE or CALL_ONCE.",
     cause="The program has registered no such op, or has given the interpreter no variable store.",
     fix=(
-        "Register the variable ops, and give the interpreter a store for the variables; or lift the"
-        " state out of the file (varhandle lift model.tflite lifted.tflite).\n\n"
+        "Register the variable ops, and give the interpreter a store with room for each variable;"
+        " or lift the state out of the file (varhandle lift model.tflite lifted.tflite).\n\n"
         "resolver.AddCallOnce();\n"
         "resolver.AddVarHandle();\n"
         "resolver.AddReadVariable();\n"
@@ -93,6 +96,7 @@ FAMILY = Family(
             r"(?P<op>(?:tfl_)?(?:var_handle|read_variable|assign_variable))$",
         ),
         Pattern("store", "Please create ResourceVariables"),
+        Pattern("store-full", "Maximum resource variable count (", after=r"(?P<count>\d{1,9})\)"),
     ),
     log_rule=_in_log,
     of_the_file=True,

@@ -12,6 +12,7 @@ from varhandle.families.base import Family
 from varhandle.families.dynamic_shape import FAMILY as DYNAMIC_SHAPE
 from varhandle.families.log_index import LogDiagnosis, MatchIndex, Meaning, is_random, role
 from varhandle.families.log_patterns import Match, Pattern
+from varhandle.families.tensor_list import FAMILY as TENSOR_LIST
 
 _NARROW = ("float16", "bfloat16", "float64", "int16", "uint16", "uint32", "uint64")
 """Dtypes that many builtins do not take."""
@@ -39,12 +40,27 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
         return  # a random draw's neighbors are of the same layer; the other names the op itself
     found: dict[str, Match] = {}
     in_loop = bool(index.of("tensor-list", "tensor-list-op"))  # that is the family of these
-    for line in index.of("refused", "legalize", "unsupported-ops", "custom-ops"):
-        for op in (line.get("op"), *_listed(line)):
+    for line in index.of("refused", "legalize", "unsupported-ops", "custom-ops", "toco-ops"):
+        if in_loop and line.kind == "legalize":
+            continue  # an echo: what is done to all lists together did not succeed
+        for op in (line.get("op"), *listed_ops(line)):
             if op and not (role(op) or is_random(op) or (in_loop and _of_loop(op))):
                 found.setdefault(op, line)
     if index.refused.has("table"):
         found.pop("Placeholder", None)  # of the table's handle
+    lists = [
+        op
+        for op, line in found.items()
+        if op.startswith(("TensorList", "EmptyTensorList")) and line.kind != "toco-ops"
+    ]
+    if lists:
+        message = (
+            f"{join_names(f'tf.{op}' for op in lists)}: the converter makes plain tensors of a list"
+            " of tensors, as the loop of a recurrent layer keeps one, and did not do so here."
+        )
+        fix = f"Leave _experimental_lower_tensor_list_ops as it is (True). {TENSOR_LIST.fix}"
+        yield TENSOR_LIST.in_log(125, found[lists[0]], message, fix, with_older=True)
+        found = {op: line for op, line in found.items() if not _of_loop(op)}
     if not found:
         return
     line = min(found.values(), key=lambda line: line.line_number)
@@ -61,7 +77,7 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
         fix = f"Build the model in float32: the same weights convert there. {FAMILY.fix}"
         yield FAMILY.in_log(185, line, f"{has} in {' or '.join(dtypes)}.", fix)
     else:
-        custom = {op for it in index.of("custom-ops") for op in _listed(it)}
+        custom = {op for it in index.of("custom-ops") for op in listed_ops(it)}
         flex = not set(found) <= custom  # of a custom op even Flex has no kernel
         fix = _OF_COUNTS if set(found) == {"DenseBincount"} else _OTHERWISE
         yield FAMILY.in_log(185, line, f"{has}.", fix + _FLEX * flex, with_older=flex)
@@ -77,10 +93,11 @@ def has_builtin(op: str) -> bool:
 
 def _of_loop(op: str) -> bool:
     parts = ("tensorlist", "tensorarray", "while", "enter", "exit", "loopcond", "nextiteration")
-    return op.lower().startswith(parts)
+    return op.lower().removeprefix("empty").removeprefix("stateless").startswith(parts)
 
 
-def _listed(line: Match) -> list[str]:
+def listed_ops(line: Match) -> list[str]:
+    """Return the ops in a list that a line gives, as TensorFlow names them."""
     names = (op.removeprefix("tf.") for op in line.get("names").split(","))
     # As TensorFlow writes them, and not prose.
     return [op for op in names if op[:1].isupper() and op.lower() != "none"]
@@ -158,12 +175,17 @@ FAMILY = Family(
             after=_ANY_CASE,
         ),
         Pattern(
-            "unsupported-ops",
+            "toco-ops",
             "not supported by the standard TensorFlow Lite runtime",
             reach=1400,
             after=_TOCO,
         ),
-        Pattern("unsupported-ops", "Converting unsupported operation:", after=_ANY_CASE),
+        Pattern(
+            "toco-ops",
+            "operators for which you will need custom implementations:",
+            after=_ANY_CASE,
+        ),
+        Pattern("toco-ops", "Converting unsupported operation:", after=_ANY_CASE),
         Pattern(
             "op-types", "(tensor<", r"tf\.(?P<op>\w{1,60})$", after=r"(?P<types>.{0,300}?)->"
         ),

@@ -8,11 +8,21 @@ from varhandle.families.log_patterns import Context, Pattern
 
 _OF_A_TRACEBACK = r"'?(?:,line\d|:\d{1,5},?in|in\w)"  # and not of a warning
 
-_MODULES = (
-    *(("converter", module) for module in ("lite", "convert", "convert_phase")),
-    ("runtime", "interpreter"),
+_FILES = (
+    ("converter", "lite/python/", r"(?!interpreter\.py)[\w/\\]{1,60}\.py"),
+    ("runtime", "lite/python/interpreter.py", ""),
+    # Of a Windows path to a "tflite_…", "\t" has become a blank.
+    *(("runtime", f"{it}/", r"[\w/\\]{1,60}\.py") for it in ("ai_edge_litert", "flite_runtime")),
+    *(
+        ("converter", f"{it}/", r"[\w/\\]{1,60}\.py")
+        for it in ("litert_torch", "ai_edge_torch", "litert_quantizer", "ai_edge_quantizer")
+    ),
+    ("converter", "keras/src/export/litert.py", ""),
 )
-_REFUSES = r"\w{1,60}'op(?:operand|requires|expect|attribute|failed|must|inferred|result)"
+"""The files of which a traceback tells what stopped; what stands between path and line number."""
+_REFUSES = (
+    r"\w{1,60}'op(?:operand|quantization|requires|expect|attribute|failed|must|inferred|result)"
+)
 
 
 def _is_converters(context: Context) -> bool:
@@ -40,7 +50,7 @@ FAMILY = Family(
         ),
         Pattern("compiled-model", "CreateCompiledModel", company=("error", "failed")),
         Pattern("compiled-model", "kLiteRtStatusErrorRuntimeFailure"),
-        Pattern("compiled-model", "LiteRtException: Failed to"),
+        Pattern("compiled-model", "LiteRtException:", after=r"(?:.{0,80}?code=(?P<code>\d{1,6}))?"),
         Pattern("compiled-model", "litert/runtime/compiled_model.cc:"),
         Pattern("compiled-model", "litert/cc/litert_compiled_model.h:"),
         Pattern(
@@ -55,15 +65,23 @@ FAMILY = Family(
         ),
         Pattern("converter", "ConverterError", word=True, test=_is_converters),
         *(
-            Pattern(kind, f"lite{slash}python{slash}{module}.py", after=_OF_A_TRACEBACK)
+            Pattern(kind, path.replace("/", slash), after=name + _OF_A_TRACEBACK)
             for slash in "/\\"
-            for kind, module in _MODULES
+            for kind, path, name in _FILES
         ),
         Pattern("converter", "'tf.", after=_REFUSES),
         Pattern("converter", "'tfl.", after=_REFUSES),
         Pattern("converter", "Could not translate MLIR to FlatBuffer"),
+        Pattern("converter", "Failed to initialize op resolver for calibration"),
+        *(  # of ultralytics
+            Pattern("converter", f"{form}: export failure")
+            for form in ("TensorFlow SavedModel", "TensorFlow Lite", "LiteRT", "Edge TPU")
+        ),
+        Pattern("converter", "Failed to convert PyTorch model to LiteRT"),
         Pattern("runtime", "Failed to run on the given Interpreter"),
         Pattern("runtime", "AllocateTensors() failed"),
+        Pattern("runtime", "TensorFlowLite.InterpreterError"),
+        Pattern("runtime", "libtensorflowlite_jni.so", company=("fatal signal", "backtrace:")),
         Pattern("runtime", "Unable to create interpreter", r"invalidargument\(s\):$"),
         Pattern("runtime", "package:tflite_flutter/src/"),
         Pattern("runtime", "at org.tensorflow.lite."),

@@ -10,6 +10,7 @@ from varhandle.families import code
 from varhandle.families.base import Family, Finding, Reading
 from varhandle.families.harness import Answers, Trace, case
 from varhandle.families.log_index import LogDiagnosis, MatchIndex
+from varhandle.families.op_without_builtin import listed_ops
 from varhandle.graph import Function, Node, variable_role
 from varhandle.graph.model import closure
 
@@ -132,10 +133,10 @@ def _with_builtins(ops: Sequence[str]) -> str:
 def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
     if index.draws_in_training:  # a layer of Keras's, in training: keras3-export's
         return
-    for line in index.of("refused", "legalize"):
-        op = line.get("op")
-        if is_draw(op):
-            message = f"The model draws random numbers by {printable(op)}, which has no builtin op."
+    for line in index.of("refused", "legalize", "unsupported-ops", "custom-ops", "toco-ops"):
+        for op in filter(is_draw, (line.get("op"), *listed_ops(line))):
+            message = f"The model draws random numbers by {printable(op)}, which has no builtin op"
+            message += ": today's converter has one." if op in BUILTIN_DRAWS else "."
             yield FAMILY.in_log(60, line, message)
 
 

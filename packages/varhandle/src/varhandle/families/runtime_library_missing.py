@@ -44,6 +44,10 @@ FAMILY = Family(
             after=r"(?P<name>(?:tflite|tfl|litert)\w{1,60})'",
         ),
         *(
+            Pattern("no-package", f"No module named '{name}", after=r"['.]")
+            for name in ("tflite_runtime", "ai_edge_litert")
+        ),
+        *(
             Pattern("library-windows", f"DLL load failed while importing {name}")
             for name in _WRAPPERS
         ),
@@ -59,6 +63,13 @@ FAMILY = Family(
             " Strip Style of the target Runner to Non-Global Symbols. Where it is a function of a"
             " delegate, the library was built without it: leave the delegate out, or take a build"
             " that has it. No variable is at fault.",
+        ),
+        "no-package": Meaning(
+            179,
+            "The runtime's own Python package is not installed, or has no release for this Python.",
+            "Install ai-edge-litert, which came after tflite-runtime and has the same Interpreter,"
+            " in ai_edge_litert.interpreter. Bound to Python 3.11 or older, or to a 32-bit ARM"
+            " board: tflite-runtime 2.14.0, which is the last. No variable is at fault.",
         ),
         "library-windows": Meaning(
             179,

@@ -83,7 +83,8 @@ FAMILY = Family(
     cause="A recurrent layer keeps a list of tensors as large as the batch, which has no size.",
     fix=(
         "Give the batch a size, and convert again with builtin ops only. Model.export opens a batch"
-        " that was closed, unless it is told the shape.\n\n"
+        " that was closed, unless it is told the shape. A tf.TensorArray of your own needs a size"
+        " and an element_shape, and no dynamic_size.\n\n"
         "spec = tf.TensorSpec([1, *model.input_shape[1:]])\n"
         "model.export(folder, input_signature=[spec])\n"
         "converter = tf.lite.TFLiteConverter.from_saved_model(folder)"
@@ -94,12 +95,7 @@ FAMILY = Family(
             "the first release that converts such a loop is 2.2; before it, unroll the layer"
             " (unroll=True, with a fixed number of steps).",
         ),
-        (
-            "2.15",
-            "trace the model for a batch of 1 yourself: function = tf.function(lambda x:"
-            " model(x)).get_concrete_function(tf.TensorSpec([1, *model.input_shape[1:]])), and"
-            " tf.lite.TFLiteConverter.from_concrete_functions([function], model).",
-        ),
+        *code.traced("a batch of 1", "[1, *model.input_shape[1:]]"),
         (
             "2.20",
             "the same cure works there.",
@@ -108,7 +104,8 @@ FAMILY = Family(
     cases=(lstm_any_batch,),
     graph_rules={"saved_model": _in_saved_model, "keras": _in_keras_model},
     log_patterns=(
-        Pattern("tensor-list", "requires element_shape to be static"),
+        Pattern("tensor-list", "requires element_shape to be", after="(?:static|1dtensor)"),
+        Pattern("tensor-list-dtype", "requires element_dtype to be 1-bit/8-bit"),
         Pattern("tensor-list", "Lowering tensor list ops is failed"),
         Pattern(
             "tensor-list-op",
@@ -137,6 +134,13 @@ FAMILY = Family(
             125,
             "A list of tensors, as a recurrent layer keeps one, has elements whose shape is not"
             " known: as a rule the batch has no fixed size. No variable is at fault.",
+        ),
+        "tensor-list-dtype": Meaning(
+            125,
+            "A list of tensors has elements of a dtype, such as string, of which the converter"
+            " makes no plain tensors. No variable is at fault.",
+            "Keep numbers in the list or tf.TensorArray, such as ids, and look the strings up in"
+            " the program around the model.",
         ),
         "tensor-list-op": Meaning(
             195,

@@ -57,6 +57,7 @@ FAMILY = Family(
             "Unknown op '",
             after=r"(?P<op>\w{1,60})'\.fileanissueathttps://github\.com/tensorflow/tfjs",
         ),
+        Pattern("js-tflite", "Failed to create TFLiteWebModelRunner"),
         Pattern("js-unsupported", "Unsupported Ops in the model before optimization"),
         Pattern("js-unsupported", "Unsupported Ops in the model after optimization"),
         Pattern(
@@ -82,6 +83,14 @@ FAMILY = Family(
             176,
             "Keras 3 wrote the layers, and TensorFlow.js looks for the input as Keras 2 wrote it.",
             _AS_GRAPH,
+        ),
+        "js-tflite": Meaning(
+            176,
+            "tfjs-tflite does not take the file: its runtime is of 2022 and lacks what newer"
+            " converters write, or what it was given is no .tflite file.",
+            "Load the file with LiteRT.js (@litertjs/core), which is kept up; whoever is bound to"
+            " tfjs-tflite converts with a TensorFlow of that time and builtin ops only. Look, too,"
+            " whether the page got the file and not an error page: characters 5 to 8 are TFL3.",
         ),
         "js-numpy": Meaning(
             176,

@@ -87,7 +87,7 @@ def _in_file(reading: Reading) -> Iterator[Finding]:
 
 
 def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
-    """In Python the same lines stand above an exception, and nobody gets an answer."""
+    """Elsewhere the same lines stand beside an exception, and nobody gets an answer."""
     if index.of("raised"):
         return
     for line in index.of("unprepared"):
@@ -127,6 +127,7 @@ FAMILY = Family(
         Pattern("unwritten", "Failed to set custom allocation for output tensor"),
         Pattern("unwritten", "Custom allocation is too small for tensor idx"),
         Pattern("raised", "CompiledModel error: code="),
+        Pattern("raised", "LiteRtException:"),
     ),
     log_rule=_in_log,
     of_variables=False,

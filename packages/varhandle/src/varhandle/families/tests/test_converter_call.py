@@ -21,6 +21,22 @@ test_it_shows_in_a_log = log_test(
         "ValueError: Only support at least one signature key.",
         "ValueError: Only support a single signature key.",
         "ValueError: No ConcreteFunction is specified.",
+        "ValueError: Only supports a single signature key.",
+        "ValueError: No 'x' in the SavedModel's SignatureDefs. Possible values are 'y'.",
+        "ValueError: This converter can only convert a single ConcreteFunction. Converting",
+        "usage: tflite_convert [-h]\ntflite_convert: error: unrecognized arguments: --input_array",
+        "ValueError: one of the arguments --saved_model_dir --keras_model_file is required",
+        "--graph_def_file, --saved_model_dir, or --keras_model_file must be specified.",
+        "ValueError: --input_arrays and --output_arrays are required with --graph_def_file",
+        "ValueError: input_shapes must be defined for this model.",
+        "ValueError: input_shapes must contain a value for each item in input_array.",
+        "If input_tensors and output_tensors are None, both input_arrays_with_shape and"
+        " output_arrays|control_output_arrays must be defined.",
+        "ValueError: Invalid tensor 'x' found in tensor shapes map.",
+        "ValueError: The model provided has not yet been built. It must be built before export.",
+        "ValueError: The model provided has never called. It must be called at least once",
+        "if not isinstance(self._keras_model.call, f): AttributeError: 'str' object has no"
+        " attribute 'call'",
         "ValueError: Invalid signature key 'nope' found. Valid keys are 'serving_default'.",
         "ValueError: Got an incompatible argument to `tags`: ['train']. The SavedModel has one",
         "converter = tf.lite.TFLiteConverter.from_saved_model(d)\nRuntimeError: MetaGraphDef"
@@ -77,6 +93,14 @@ def test_the_fix_of_a_log_runs(tf, tmp_path, capsys):
     names = run(code_of(FAMILY.fix), tf=tf, module=module, folder=str(tmp_path / "saved"))
     assert names["converter"].convert()
     assert "serving_default" in capsys.readouterr().out
+
+
+def test_the_fix_of_a_command_runs(tf, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tf.saved_model.save(counter(tf), "saved")
+    (match,) = explain("tflite_convert: error: unrecognized arguments: --x").matches
+    run(code_of(match.fix), tf=tf, folder="saved")
+    assert (tmp_path / "model.tflite").read_bytes()[4:8] == b"TFL3"
 
 
 def test_the_fixes_of_a_keras_model_run(tf, tmp_path, monkeypatch):

@@ -18,6 +18,8 @@ test_it_shows_in_a_log = log_test(
         "Encountered unresolved custom op: TFLite_Detection_PostProcess.",
         "Didn't find custom op for name 'TFLite_Detection_PostProcess' with version 1\n"
         "Registration failed.",
+        "Failed to initialize op resolver for calibration:\nThere are unresolved custom ops: [A]",
+        "TFLite Warning: Encountered unresolved custom op: %s.\nException: Ops not found.",
         "Encountered an unresolved custom op. Did you miss a custom op or delegate?",
     ],
 )

@@ -26,6 +26,9 @@ test_it_shows_in_a_log = log_test(
         "TfLiteGpuDelegate Prepare: Only identical batch dimension is supported\nNode number 238"
         " (TfLiteGpuDelegate) failed to prepare.",
         "TfLiteGpuDelegate Invoke: OpenGL error",
+        "Batch size mismatch, expected 1 but got 4\nNode number 12 (TfLiteGpuDelegateV2) failed to"
+        " prepare.\nInvalid argument(s): Unable to create interpreter.",
+        "TensorFlow Lite Error: Node number 64 (TfLiteCoreMlDelegate) failed to invoke.",
         "NN API returned error ANEURALNETWORKS_BAD_DATA at line 4157 while adding operation.",
         "failed to create XNNPACK runtime",
         "Skipping failed compilation. Error: apply_plugin failed to apply plugin. See /tmp/model",

@@ -41,10 +41,33 @@ test_it_shows_in_a_log = log_test(
         "Unsupported input type INT8 for input tensor 0 of type FLOAT32.",
         "Unsupported output type UINT8 for output tensor 'Identity' of type FLOAT32.",
         "Edge TPU Compiler version 16.0.384591198\nInvalid model: m.tflite\nModel not quantized",
+        "ValueError: The inference_input_type and inference_output_type must be in ['tf.float32',",
+        "Unsupported `inference_input_type` value. Expected to be in ('tf.uint8', 'tf.int8'),",
+        "Unsupported `inference_output_type` value. Expected to be in ('tf.uint8', 'tf.int8'),",
+        "Initial model input type must be tf.float32. Expected type for tensor with name 'x' is",
+        "Initial model output type must be tf.float32. Expected type for tensor with name 'y' is",
+        "Initial model input is not quantized. Expected type for tensor with name 'x' should be",
+        "Initial model output is not dequantized. Expected type for tensor with name 'y' should",
+        "thus `target_spec.supported_types` should be left uninitizalized or set to {tf.int8}.",
+        "`_experimental_variable_quantization` is only supported for full integer quantization.",
+        "`full_integer_quantization_bias_type` is only supported for full integer quantization.",
+        "ValueError: converter object must set representative_dataset",
+        f"{CALIBRATOR}ValueError: Cannot set tensor: Dimension count mismatch, expected 4 but",
+        'File "tensorflow_lite_wrap_calibration_wrapper.py", line 112, in FeedTensor\nValueError:'
+        " Cannot set tensor: Got tensor of type STRING but expected type FLOAT32 for input 22",
+        "tensorflow/lite/kernels/pad.cc:118 op_context.input->type !="
+        " op_context.constant_values->type (INT8 != FLOAT32)Node number 3 (PADV2) failed to"
+        " prepare.",
+        "tensorflow/contrib/lite/kernels/conv.cc:201 filter->type != data_type (3 != 1)\nNode 1"
+        " failed to prepare.",
         "Layer a:<class 'TFOpLambda'> is not supported. You can quantize this layer by"
         " passing a `tfmot.quantization.keras.QuantizeConfig` instance",
     ],
 )
+
+
+def batches():
+    return ([np.ones((1, 8), "float32")] for _ in range(2))
 
 
 def elu(tf):
@@ -58,7 +81,7 @@ def elu(tf):
     [
         (None, {"supported_ops": ["TFLITE_BUILTINS_INT8"]}),
         (
-            lambda: ([np.ones((1, 8), "float32")] for _ in range(2)),
+            batches,
             {"supported_ops": ["EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8"]},
         ),
         (lambda: ([np.ones((1, 8))] for _ in range(2)), {}),
@@ -66,8 +89,14 @@ def elu(tf):
         (lambda: (np.ones((1, 8), "float32") for _ in range(2)), {}),
         (lambda: ([np.ones((1, 8), "float32")] * 2 for _ in range(2)), {}),
         (None, {"input_type": "uint8"}),
+        (batches, {"supported_ops": ["TFLITE_BUILTINS_INT8"], "input_type": "int16"}),
+        (batches, {"supported_ops": ["TFLITE_BUILTINS_INT8"], "input_type": "int32"}),
+        (batches, {"supported_ops": ["TFLITE_BUILTINS_INT8"], "type": "float16"}),
     ],
-    ids=["no data", "16x8", "float64", "size", "no list", "two inputs", "input type"],
+    ids=[
+        *("no data", "16x8", "float64", "size", "no list", "two inputs", "input type"),
+        *("type of another mode", "no type of inputs", "supported type"),
+    ],
 )
 def test_todays_converter_is_understood(tf, samples, settings):
     import traceback
@@ -79,10 +108,16 @@ def test_todays_converter_is_understood(tf, samples, settings):
     for name in settings.get("supported_ops", ()):
         converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, name)]
     if "input_type" in settings:
-        converter.inference_input_type = tf.uint8
+        converter.inference_input_type = getattr(tf, settings["input_type"])
+    if "type" in settings:
+        converter.target_spec.supported_types = [getattr(tf, settings["type"])]
     with pytest.raises((ValueError, RuntimeError)) as refused:
         converter.convert()
-    assert ids("".join(traceback.format_exception(refused.value)))[0] == FAMILY.id
+    log = "".join(traceback.format_exception(refused.value))
+    assert ids(log)[0] == FAMILY.id
+    if len(settings) > 1:  # what is to be done is to choose another type
+        run(code_of(explain(log).matches[0].fix), tf=tf, converter=converter)
+        assert converter.convert()
 
 
 def test_calibrators_words_in_another_program_are_none():
@@ -102,6 +137,7 @@ def test_an_older_release_is_told_of_its_custom_ops():
         ("Quantization not yet supported for op: 'SQRT'", "int8"),
         ("Quantization to 16x8-bit not yet supported for op: 'ELU'", "int16"),
         ("Hybrid models are not supported on TFLite Micro.", "int8"),
+        ("tensorflow/lite/kernels/pad.cc:1 a->type != b->type (INT8 != FLOAT32)", "float32"),
     ],
 )
 def test_the_fixes_of_a_log_run(tf, log, activations):

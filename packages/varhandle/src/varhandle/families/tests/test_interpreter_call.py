@@ -35,6 +35,11 @@ def content(tf):
         lambda it: it.get_signature_runner()(nope=np.ones(4, "float32")),
         lambda it: it.get_signature_runner()(),
         lambda it: it.set_tensor(999, np.ones(4, "float32")),
+        lambda it: type(it)(),
+        lambda it: type(it)("m.tflite", b"TFL3"),
+        lambda it: type(it)("m.tflite", num_threads=0),
+        lambda it: type(it)("m.tflite", num_threads="2"),
+        lambda it: type(it)("m.tflite", experimental_op_resolver_type="none"),
     ],
 )
 def test_todays_interpreter_is_understood(content, call):
@@ -58,6 +63,8 @@ def test_todays_interpreter_is_understood(content, call):
         lambda it, ins, outs: it.create_input_buffer_by_name("serving_default", "nope"),
         lambda it, ins, outs: it.create_output_buffer_by_name("serving_default", "nope"),
         lambda it, ins, outs: it.get_input_tensor_details("nope"),
+        lambda it, ins, outs: it.resize_input_tensor_by_name("nope", "x", [4]),
+        lambda it, ins, outs: it.resize_input_tensor_by_name("serving_default", "nope", [4]),
     ],
 )
 def test_todays_compiled_model_is_understood(content, call):
@@ -65,9 +72,9 @@ def test_todays_compiled_model_is_understood(content, call):
     from ai_edge_litert.compiled_model import CompiledModel
 
     model = CompiledModel.from_buffer(content)
-    with pytest.raises(RuntimeError) as refused:
+    with pytest.raises((RuntimeError, ValueError)) as refused:
         call(model, model.create_input_buffers(0), model.create_output_buffers(0))
-    (seen,) = explain(f"in ai_edge_litert\nRuntimeError: {refused.value}").matches
+    (seen,) = explain(f"in ai_edge_litert\n{refused.typename}: {refused.value}").matches
     assert seen.id == FAMILY.id
     assert "CompiledModel is called" in seen.message
     array = np.ones(4, "float32")
@@ -98,6 +105,14 @@ test_it_shows_in_a_log = log_test(
         "ValueError: Cannot set tensor: Dimension mismatch. Got 640 but expected 320 for dimension"
         " 1 of input 0.",
         "Cannot set tensor: Got tensor of type INT64 but expected type FLOAT32 for input 3",
+        "ValueError: `model_path` or `model_content` must be specified.",
+        "ValueError: Can't both provide `model_path` and `model_content`",
+        "ValueError: type of num_threads should be int",
+        "ValueError: num_threads should >= 1",
+        "ValueError: Unrecognized passed in op resolver type: none",
+        "ValueError: Pass either options or hardware_accel, not both.",
+        "in ai_edge_litert/compiled_model.py\nValueError: Unknown signature: x",
+        "in ai_edge_litert/compiled_model.py\nValueError: Unknown input 'x' for signature 'y'",
         "Cannot set tensor: Numpy array for string input 0, name: x, has 3 bytes",
         "Cannot set tensor: Size mismatch, expected 4 for dim 0 but found 5",
         "Cannot copy to a TensorFlowLite tensor (x) with 602112 bytes from a Java Buffer with 150"
@@ -141,11 +156,15 @@ def test_the_sizes_and_dtypes_are_told():
     assert "of dtype 'FLOAT64' where the file has 'FLOAT32'" in explain(dtype).text()
 
 
-def test_the_fix_of_a_log_runs(content, capsys):
+def test_the_fix_of_a_log_runs(content, tmp_path, capsys):
     from ai_edge_litert.interpreter import Interpreter
 
     run(code_of(FAMILY.fix), interpreter=Interpreter(model_content=content))
     assert "float32" in capsys.readouterr().out
+    (made,) = explain("ValueError: num_threads should >= 1").matches
+    path = tmp_path / "model.tflite"
+    path.write_bytes(content)
+    run(code_of(made.fix), path=str(path))["interpreter"].allocate_tensors()
     (out_of_order,) = explain("Invoke called on model that is not ready.").matches
     inputs = {"x": np.ones(4, "float32")}
     interpreter = Interpreter(model_content=content)

@@ -10,5 +10,7 @@ test_it_shows_in_a_log = log_test(
     FAMILY,
     [
         "Failed to get registration from op code VAR_HANDLE",
+        "Failed to allocate resource variable. Maximum resource variable count (2) reached.\n"
+        "Node VAR_HANDLE (number 2) failed to prepare with status 1",
     ],
 )

@@ -15,6 +15,9 @@ test_it_shows_in_a_log = log_test(
     [
         f"onnx.backend.test.runner.{UNSQUEEZE}",
         "BackendIsNotSupposedToImplementIt: FusedConv is not implemented.",
+        'File "/site-packages/onnx2tf/ops/Add.py", line 200, in make_node\nERROR: onnx_op_name:'
+        " /model.10/Concat\nERROR: Read this and deal with it. https://github.com/PINTO0309/onnx2tf",
+        "starting TFLite export with onnx2tf 1.17.7...\nTypeError: You are passing KerasTensor(t",
         f"{TOOL}ImportError: cannot import name 'mapping' from 'onnx' (/onnx/__init__.py)",
         f"{TOOL}ModuleNotFoundError: No module named 'tensorflow_addons'",
         f"{TOOL}ModuleNotFoundError: No module named 'keras.src.engine'",

@@ -9,7 +9,12 @@ FAMILY = family("package-conflict")
 
 test_it_shows_in_a_log = log_test(
     FAMILY,
-    ["TypeError: this __dict__ descriptor does not support '_DictWrapper' objects"],
+    [
+        "TypeError: this __dict__ descriptor does not support '_DictWrapper' objects",
+        "ImportError: generic_type: type 'InterpreterWrapper' is already registered!",
+        'File "/site-packages/tflite_support/__init__.py", line 53, in <module>\nImportError:'
+        " generic_type: cannot initialize type 'StatusCode': an object with that name is",
+    ],
 )
 
 
@@ -19,4 +24,6 @@ def test_the_release_to_install_is_named():
         match.message
     )
     assert "wrapt==1.14.1" in match.fix
+    other = 'generic_type: cannot initialize type "StatusCode": an object with that name is'
+    assert ids(f'File "/site-packages/ortools/init.py"\nImportError: {other}') == []
     assert ids("TypeError: '_DictWrapper' objects cannot be written as JSON") == []

@@ -27,6 +27,8 @@ test_it_shows_in_a_log = log_test(
     [
         refused("StatelessRandomUniformV2"),
         "error: failed to legalize operation 'tf.RandomGamma' that was explicitly marked illegal",
+        "a list of operators for which you will need custom implementations: RandomUniform.",
+        "TF Select ops: Erf, StatelessRandomNormalV2\nDetails:",
     ],
 )
 
@@ -36,6 +38,8 @@ def test_another_op_is_no_draw():
     assert (
         "StatelessRandomNormalV2" in explain(refused("StatelessRandomNormalV2")).matches[0].message
     )
+    (match,) = explain("Converting unsupported operation: RandomUniform").matches
+    assert match.message.endswith("has no builtin op: today's converter has one.")
 
 
 def drawing(*nodes, function="f"):

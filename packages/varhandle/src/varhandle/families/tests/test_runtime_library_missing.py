@@ -22,6 +22,8 @@ test_it_shows_in_a_log = log_test(
         "Failed to lookup symbol 'TFLGpuDelegateCreate' : undefined symbol: TFLGpuDelegateCreate",
         "ImportError: DLL load failed while importing _pywrap_tensorflow_interpreter_wrapper: The"
         " specified module could not be found.",
+        "ModuleNotFoundError: No module named 'tflite_runtime'",
+        "ModuleNotFoundError: No module named 'ai_edge_litert.interpreter'",
         "ImportError: DLL load failed while importing _pywrap_litert_interpreter_wrapper: The"
         " specified module could not be found.",
     ],

@@ -21,6 +21,7 @@ test_it_shows_in_a_log = log_test(
         KERAS_3,
         f"{TOOL}AttributeError: module 'numpy' has no attribute 'object'.",
         f"{TOOL}ModuleNotFoundError: No module named 'tensorflow_decision_forests'",
+        "Error: Failed to create TFLiteWebModelRunner: INVALID_ARGUMENT: Can't initialize model",
         "ValueError: Unsupported Ops in the model before optimization\nBroadcastGradientArgs",
         "ValueError: Unsupported Ops in the model after optimization\nSimpleMLInferenceOp",
     ],
