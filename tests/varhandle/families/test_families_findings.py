@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import zoo
-from family_checks import severe
+from family_checks import finding_of, severe
 
+from varhandle import explain
 from varhandle.diagnosis import diagnose
 from varhandle.families.base import inference_signature
 from varhandle.families.catalog import FAMILIES, find
@@ -40,6 +41,47 @@ def test_every_model_of_the_zoo_is_read_rightly(specimen_path, name):
 def test_the_zoo_shows_every_family_that_a_model_can_show():
     shown = {name for one in zoo.ZOO.values() for name in (*one.families, *one.infos)}
     assert shown == {family.id for family in FAMILIES if family.graph_rules}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("float16_state", "assigned, and the builtin VAR_HANDLE does not carry float16."),
+        ("slice_assign", "by ResourceStridedSliceAssign, which no builtin op does."),
+        ("numbers_in_a_table", "is no variable, and has no builtin op: the builtin tables are"),
+        ("draws_with_a_seed", "for which there is no builtin op"),
+    ],
+)
+def test_a_model_and_the_log_of_its_conversion_are_told_in_the_same_words(
+    tf, specimen_path, name, words
+):
+    path = specimen_path(name)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(path))
+    with pytest.raises(Exception, match="neither a custom op nor a flex op") as refused:
+        converter.convert()
+    match = explain(str(refused.value)).matches[0]
+    assert words in match.message
+    assert words in finding_of(path, match.id).message
+
+
+@pytest.mark.parametrize("flex", [True, False])
+def test_a_file_and_what_its_interpreter_says_are_told_in_the_same_words(tf, tmp_path, flex):
+    from ai_edge_litert.interpreter import Interpreter
+
+    function = tf.function(tf.linalg.inv, input_signature=[tf.TensorSpec([3, 3])])
+    functions = [function.get_concrete_function()]
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(functions, function)
+    if flex:
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.SELECT_TF_OPS]
+    else:
+        converter.allow_custom_ops = True
+    path = tmp_path / "model.tflite"
+    path.write_bytes(converter.convert())
+    with pytest.raises(RuntimeError) as refused:
+        Interpreter(str(path)).allocate_tensors()
+    (match,) = explain(str(refused.value)).matches
+    assert match.id == ("flex-op-missing" if flex else "custom-op-missing")
+    assert match.message in "".join(diagnose(path).other)
 
 
 # Which signature.

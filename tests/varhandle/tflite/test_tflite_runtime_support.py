@@ -42,7 +42,7 @@ def with_custom_op(content, name):
     ("op", "words"),
     [
         ("DISPATCH_OP", "compiled ahead of time for an NPU"),
-        ("MyPooling", "MyPooling: custom, no ops of TensorFlow Lite"),
+        ("MyPooling", "MyPooling: the file holds custom ops that this runtime"),
     ],
 )
 def test_a_foreign_op_is_named_with_what_to_do(doubled, tmp_path, op, words):

@@ -71,6 +71,8 @@ FAMILY = Family(
         Pattern("no-signature", "in the SavedModel's SignatureDefs. Possible values are"),
         Pattern("functions", "This converter can only convert a single ConcreteFunction"),
         Pattern("command", "tflite_convert: error:"),
+        Pattern("no-toco", "toco_from_protos: ", after="(?:command)?notfound"),
+        Pattern("no-toco", "'toco_from_protos' is not recognized as an internal or external"),
         Pattern("command", "one of the arguments --saved_model_dir --keras_model_file is required"),
         Pattern("command", "--saved_model_dir, or --keras_model_file must be specified"),
         Pattern("command", "--input_arrays and --output_arrays are required with --graph_def_file"),
@@ -141,6 +143,14 @@ FAMILY = Family(
         ),
         "command": Meaning(
             175, "tflite_convert was given arguments that do not go together.", _IN_PYTHON
+        ),
+        "no-toco": Meaning(
+            175,
+            "The converter of TensorFlow 1 is a program of its own, toco_from_protos, and the shell"
+            " does not find it.",
+            "Activate the environment that TensorFlow is installed in, so that its folder of"
+            " programs is on the PATH. Today's TensorFlow converts without such a program. No"
+            " variable is at fault.",
         ),
         "no-saved-model": Meaning(
             175,

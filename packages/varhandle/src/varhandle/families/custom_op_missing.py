@@ -8,6 +8,7 @@ from varhandle.families.base import Family
 from varhandle.families.delegate_refused import FAMILY as DELEGATE_REFUSED
 from varhandle.families.log_index import LogDiagnosis, MatchIndex, is_flex, role
 from varhandle.families.log_patterns import Pattern
+from varhandle.tflite.runtime_support import NO_KERNEL
 
 _TEXT = (
     "It is an op of tensorflow_text: register its kernels.\n\n"
@@ -50,7 +51,7 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
             yield DELEGATE_REFUSED.in_log(157, line, message, compiled)
             continue
         text = any(part in op.lower() for part in ("tokenize", "ngram", "sentencepiece"))
-        message = f"The file holds a custom op that this runtime does not have: {op or 'unnamed'}."
+        message = NO_KERNEL.format(op or "Unnamed")
         yield FAMILY.in_log(158, line, message, _TEXT if text else None)
 
 

@@ -13,6 +13,8 @@ _FAILED = (
     "Failed to apply delegate",
     "Failed to apply the default TensorFlow Lite delegate",
     "Error applying delegate",
+    "Error in applying the default TensorFlow Lite delegate",
+    "Hexagon Delegate is not supported",
     "ModifyGraphWithDelegate is disallowed when graph is immutable",
     "Restored original execution plan after delegate application failure",
     "Can not open OpenCL library on this device",

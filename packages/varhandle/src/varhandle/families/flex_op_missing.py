@@ -9,6 +9,7 @@ from varhandle.families.base import Family
 from varhandle.families.flex_variable import is_of_training
 from varhandle.families.log_index import LogDiagnosis, MatchIndex, is_flex, role
 from varhandle.families.log_patterns import Pattern
+from varhandle.tflite.runtime_support import NO_FLEX
 
 
 def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
@@ -20,11 +21,7 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
     ]
     if refused:
         names = join_names(op for op, _ in refused)
-        message = (
-            f"{names}: the file holds ops of TensorFlow itself, and this interpreter has no Flex"
-            " delegate to run them."
-        )
-        yield FAMILY.in_log(198, refused[0][1], message)
+        yield FAMILY.in_log(198, refused[0][1], NO_FLEX.format(names))
     for line in index.of("flex-names") if not index.of("flex-list") else ():
         if not role(line.get("name")):
             message = (

@@ -16,6 +16,10 @@ from varhandle.graph import Access, Variable
 
 _GRADIENT = r"grad(?:v\d)?$|backprop"  # how an op of training ends: FlexReluGrad
 _NODE = r"(?:.{0,560}?nodenumber\d{1,7}\((?P<op>flex\w{1,60})\))?"
+_BECAME_FLEX = (
+    "became Flex ops: the interpreter needs the Flex delegate, which the Python packages no longer"
+    " have."
+)
 
 
 @case("float16-state-select-ops", "float16, assigned, SELECT_TF_OPS", drawn=True)
@@ -31,10 +35,7 @@ def float16_state_select_ops(trace: Trace) -> Answers:
 def _in_file(reading: Reading) -> Iterator[Finding]:
     def message(variables: Sequence[Variable]) -> str:
         typed = join_names(f"{printable(v.name)} ({printable(v.dtype)})" for v in variables)
-        return (
-            f"{typed} became Flex ops: the interpreter needs the Flex delegate, which the Python "
-            "packages no longer have."
-        )
+        return f"{typed} {_BECAME_FLEX}"
 
     def fix(variables: Sequence[Variable]) -> str:
         again = (
@@ -61,9 +62,8 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
     for line in refusals:
         op = line.get("op")
         if role(op) or is_of_training(op):
-            which = "" if role(op) else ", an op of training,"
-            message = f"{op}{which} is TensorFlow's own, and this interpreter has no Flex delegate."
-            yield FAMILY.in_log(190, line, message)
+            what = "A variable" if role(op) else "A step of training"
+            yield FAMILY.in_log(190, line, f"{what} {_BECAME_FLEX} The file has {op}.")
         elif not any(refusal.get("op") for refusal in refusals):
             message = (
                 "Some ops of the file are TensorFlow's own, and this interpreter has no Flex"

@@ -128,6 +128,7 @@ FAMILY = Family(
         Pattern("io-type", "Unsupported input type", after=r"\w{1,20}forinputtensor"),
         Pattern("io-type", "Unsupported output type", after=r"\w{1,20}foroutputtensor"),
         Pattern("not-quantized", "Model not quantized", company=("edge tpu compiler", "edgetpu")),
+        Pattern("qat-model", "can only either be a tf.keras Sequential or Functional model"),
         Pattern("qat-layer", "You can quantize this layer by passing a `tfmot."),
         Pattern("io-type", "input type is incompatible with", after=r"\w{1,20}quantizedmodels"),
         Pattern("hybrid", "Hybrid models are not supported on TFLite Micro"),
@@ -179,6 +180,13 @@ FAMILY = Family(
             "The compiler of the Edge TPU takes a file that is quantized in full, and this one is"
             " not.",
             IN_FULL,
+        ),
+        "qat-model": Meaning(
+            122,
+            "Quantization-aware training takes a Sequential or Functional model of tf.keras, and"
+            " was given a subclass of Model, or a model of another Keras.",
+            "Make the model of its layers with tf.keras.Sequential, or with inputs and outputs; or"
+            " quantize the trained model with calibration data. No variable is at fault.",
         ),
         "qat-layer": Meaning(
             122,

@@ -33,6 +33,11 @@ _ORDINARY = re.compile(
 )
 """The ops of a table that is filled once; TensorFlow 1 keeps all of them in one graph."""
 
+_NO_VARIABLE = (
+    "is no variable, and has no builtin op: the builtin tables are fixed ones from string to int64"
+    " and from int64 to string."
+)
+
 
 @case("hash-table", "hash table looked up")
 def hash_table(trace: Trace) -> Answers:
@@ -76,10 +81,7 @@ def _in_graph(reading: Reading) -> Iterator[Finding]:
     kind = "table" if fixed else join_names(sorted(map(printable, makers)))
     told = ", ".join(sorted(pairs))
     what = f" (a {kind} from {told})" if told else ""
-    message = (
-        f"The resource behind {', '.join(ops)}{what} is no variable, and has no builtin op: the "
-        "builtin tables are fixed ones from string to int64 and from int64 to string."
-    )
+    message = f"The resource behind {', '.join(ops)}{what} {_NO_VARIABLE}"
     fix = TABLE_AS_TENSORS
     if plain and not any(CHANGES.fullmatch(node.op) for node in reading.graph.called_nodes):
         fix += f"\n{cure}"
@@ -194,7 +196,7 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
     for line in index.of("resource-list"):
         listed = Ops([line])
         if listed.has("table") and not listed.has("handle", "read", "assign"):
-            message = f"The resource is no variable: {listed.names('table')}."
+            message = f"The resource behind {listed.names('table')} {_NO_VARIABLE}"
             yield FAMILY.in_log(LAST_RESORT, line, message)
     for line in index.custom("table"):
         yield FAMILY.in_log(130, line, custom_op(line.get("op")))
@@ -202,8 +204,7 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
 
 def _tables(ops: Ops) -> Iterator[LogDiagnosis]:
     if ops.has("table"):
-        whose = f"{ops.names('table')} belong to a table or an iterator"
-        message = f"The resource is no variable: {whose}."
+        message = f"The resource behind {ops.names('table')} {_NO_VARIABLE}"
         yield FAMILY.in_log(130, ops.first("table"), message)
 
 

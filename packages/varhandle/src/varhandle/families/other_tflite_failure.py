@@ -72,6 +72,7 @@ FAMILY = Family(
         Pattern("converter", "'tf.", after=_REFUSES),
         Pattern("converter", "'tfl.", after=_REFUSES),
         Pattern("converter", "Could not translate MLIR to FlatBuffer"),
+        Pattern("converter", "lite/toco/", after=r"[\w/]{1,60}\.cc:\d{1,5}\]checkfailed"),
         Pattern("converter", "Failed to initialize op resolver for calibration"),
         *(  # of ultralytics
             Pattern("converter", f"{form}: export failure")

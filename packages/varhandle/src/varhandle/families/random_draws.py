@@ -135,8 +135,9 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
         return
     for line in index.of("refused", "legalize", "unsupported-ops", "custom-ops", "toco-ops"):
         for op in filter(is_draw, (line.get("op"), *listed_ops(line))):
-            message = f"The model draws random numbers by {printable(op)}, which has no builtin op"
-            message += ": today's converter has one." if op in BUILTIN_DRAWS else "."
+            when = " in that release" if op in BUILTIN_DRAWS else ""
+            what = f"draws random numbers by {printable(op)}, for which there is no builtin op"
+            message = f"The model {what}{when}."
             yield FAMILY.in_log(60, line, message)
 
 

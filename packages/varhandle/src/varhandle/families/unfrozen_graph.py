@@ -251,7 +251,7 @@ FAMILY = Family(
     ),
     log_meanings={
         "not-frozen": Meaning(
-            60, "The graph holds variables, whose values live in a session and not in the file."
+            60, f"A GraphDef holds no values, and this one has variables: {_ELSEWHERE}"
         ),
     },
     log_rule=_in_log,

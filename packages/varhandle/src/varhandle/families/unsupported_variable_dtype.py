@@ -59,7 +59,7 @@ def _in_saved_model(reading: Reading) -> Iterator[Finding]:
     def message(variables: Sequence[Variable]) -> str:
         typed = [f"{printable(v.name)} ({printable(v.dtype)})" for v in variables]
         dtypes = " or ".join(sorted({printable(v.dtype) for v in variables}))
-        return f"{named(typed)} assigned, and the builtin VAR_HANDLE does not carry {dtypes}."
+        return _not_carried(named(typed), dtypes)
 
     def fix(variables: Sequence[Variable]) -> str:
         return hold_in_supported_dtype(variables) + advised_cure(reading, variables)
@@ -113,6 +113,10 @@ def _in_file(reading: Reading) -> Iterator[Finding]:
         yield FAMILY.finding("error", (), message, fix)
 
 
+def _not_carried(what: str, dtypes: str) -> str:
+    return f"{what} assigned, and the builtin VAR_HANDLE does not carry {dtypes}."
+
+
 def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
     refused, roles = index.refused, ("handle", "read", "assign")
     if refused.has(*roles):
@@ -131,14 +135,10 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
 
 
 def _diagnose_dtype(line: Match, variables: str, dtypes: str, rank: int = 20) -> LogDiagnosis:
-    what = f"The model assigns {variables or 'a variable'}"
-    if dtypes:
-        message = f"{what} of dtype {dtypes}, which the builtin VAR_HANDLE does not carry."
-    else:
-        message = (
-            f"{what} whose dtype the builtin VAR_HANDLE does not carry: float16, bfloat16, int16,"
-            " an unsigned integer above 8 bits, or string."
-        )
+    are = "are" if " and " in variables else "is"
+    what = f"{variables or 'A variable'}{dtypes and f' ({dtypes})'} {are}"
+    other = "that dtype: float16, bfloat16, int16, an unsigned integer above 8 bits, or string"
+    message = _not_carried(what, dtypes or other)
     return FAMILY.in_log(rank, line, message, fix_for_dtype(line.get("variable")))
 
 

@@ -56,12 +56,9 @@ def _in_saved_model(reading: Reading) -> Iterator[Finding]:
             + ("" if dtype_of(v.dtype).calculated else f" in {printable(v.dtype)}")
             for v in variables
         ]
-        what = (
-            "a reference variable of TensorFlow 1, which"
-            if all(_on_reference(op) for v in variables for op in ops[v.name])
-            else "which"
-        )
-        return f"The model updates {join_names(updates)}, {what} no builtin op does."
+        references = all(_on_reference(op) for v in variables for op in ops[v.name])
+        what = "a reference variable of TensorFlow 1, which" if references else "which"
+        return _without_builtin(join_names(updates), what)
 
     def fix(variables: Sequence[Variable]) -> str:
         references = [v for v in variables if any(map(_on_reference, ops[v.name]))]
@@ -74,6 +71,10 @@ def _in_saved_model(reading: Reading) -> Iterator[Finding]:
         return "\n\n".join(blocks) + advised_cure(reading, variables)
 
     yield from FAMILY.in_variables(reading, trouble, message, fix)
+
+
+def _without_builtin(updates: str, what: str = "which") -> str:
+    return f"The model updates {updates}, {what} no builtin op does."
 
 
 def assign_whole_value(variables: Sequence[Variable], ops: Mapping[str, Sequence[str]]) -> str:
@@ -138,7 +139,8 @@ def _in_log(index: MatchIndex) -> Iterator[LogDiagnosis]:
     if refused.has("update"):
         names = refused.names("update")
         beside = " VarHandleOp is named beside it, and is innocent."
-        message = f"The update has no builtin op: {names}.{beside * refused.has('handle')}"
+        updates = f"{index.refused_variables or 'a variable'} by {names}"
+        message = _without_builtin(updates) + beside * refused.has("handle")
         handles = (it.get("variable") for it in index.refusals if role(it.get("op")) == "handle")
         fix = fix_for_update(names, next(handles, ""))
         yield FAMILY.in_log(10, refused.first("update"), message, fix)

@@ -110,15 +110,19 @@ _COMPILED = (
     "{}: the file was compiled ahead of time for an NPU. Only a device with that NPU and its "
     "vendor's dispatch library runs it; for any other, take the .tflite file that was compiled."
 )
-_FLEX = (
-    "{}: ops of TensorFlow in a Flex file, as SELECT_TF_OPS or Keras' model.export(path, "
-    'format="litert") makes it. They need the Flex delegate, which the Python packages do not '
-    "have: cure the model that the file was made from (varhandle cure MODEL OUT.tflite), which "
-    "makes a file of builtin ops alone or says what stands in the way."
+NO_FLEX = (
+    "{}: the file holds ops of TensorFlow itself, and this interpreter has no Flex delegate to run "
+    "them."
 )
+_FLEX = (
+    f"{NO_FLEX} SELECT_TF_OPS makes such a file, and so does Keras' model.export(path, "
+    'format="litert"): cure the model that it was made from (varhandle cure MODEL OUT.tflite), '
+    "which makes a file of builtin ops alone or says what stands in the way."
+)
+NO_KERNEL = "{}: the file holds custom ops that this runtime does not have."
 _CUSTOM = (
-    "{}: custom, no ops of TensorFlow Lite. The program that runs the file has to bring a kernel "
-    "for {}; run it there, or make the file anew from ops that there are."
+    f"{NO_KERNEL} The program that runs the file has to bring a kernel for {{}}; run it there, or "
+    "make the file anew from ops that there are."
 )
 
 _BLOCKS = (

@@ -25,6 +25,8 @@ test_it_shows_in_a_log = log_test(
         "ValueError: No 'x' in the SavedModel's SignatureDefs. Possible values are 'y'.",
         "ValueError: This converter can only convert a single ConcreteFunction. Converting",
         "usage: tflite_convert [-h]\ntflite_convert: error: unrecognized arguments: --input_array",
+        "RuntimeError: TOCO failed see console.\nb'/bin/sh: 1: toco_from_protos: not found",
+        "'toco_from_protos' is not recognized as an internal or external command,",
         "ValueError: one of the arguments --saved_model_dir --keras_model_file is required",
         "--graph_def_file, --saved_model_dir, or --keras_model_file must be specified.",
         "ValueError: --input_arrays and --output_arrays are required with --graph_def_file",

@@ -26,6 +26,8 @@ test_it_shows_in_a_log = log_test(
         "TfLiteGpuDelegate Prepare: Only identical batch dimension is supported\nNode number 238"
         " (TfLiteGpuDelegate) failed to prepare.",
         "TfLiteGpuDelegate Invoke: OpenGL error",
+        "Error in applying the default TensorFlow Lite delegate indexed at 0, and all previously",
+        "Hexagon Delegate is not supported.",
         "Batch size mismatch, expected 1 but got 4\nNode number 12 (TfLiteGpuDelegateV2) failed to"
         " prepare.\nInvalid argument(s): Unable to create interpreter.",
         "TensorFlow Lite Error: Node number 64 (TfLiteCoreMlDelegate) failed to invoke.",

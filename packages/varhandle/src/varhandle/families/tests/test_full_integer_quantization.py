@@ -60,6 +60,7 @@ test_it_shows_in_a_log = log_test(
         " prepare.",
         "tensorflow/contrib/lite/kernels/conv.cc:201 filter->type != data_type (3 != 1)\nNode 1"
         " failed to prepare.",
+        "`to_quantize` can only either be a tf.keras Sequential or Functional model.",
         "Layer a:<class 'TFOpLambda'> is not supported. You can quantize this layer by"
         " passing a `tfmot.quantization.keras.QuantizeConfig` instance",
     ],

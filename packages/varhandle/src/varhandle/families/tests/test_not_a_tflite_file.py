@@ -15,6 +15,9 @@ test_it_shows_in_a_log = log_test(
         "Model provided has model identifier 'CTYP', should be 'TFL3'",
         "Model provided must have at least 7 bytes to hold identifier.",
         "ValueError: The model is not a valid Flatbuffer buffer",
+        "java.lang.IllegalArgumentException: ByteBuffer is not a valid flatbuffer model",
+        "E/flutter: Unhandled Exception: Invalid argument(s): Unable to create model.",
+        "Failed to create the interpreter with error: Failed to load the given model.",
         "java.lang.IllegalArgumentException: ByteBuffer is not a valid TensorFlow Lite model"
         " flatbuffer",
         "Contents of /data/m.tflite does not encode a valid TensorFlow Lite model: empty",

@@ -83,7 +83,7 @@ def test_a_dtype_in_the_compilers_spelling(written, dtype):
     )
     (match,) = explain(log).matches
     assert match.id == "unsupported-variable-dtype"
-    assert f" {dtype}," in match.message
+    assert f" does not carry {dtype}." in match.message
 
 
 def test_an_update_and_a_dtype_at_once():
