@@ -38,6 +38,9 @@ test_it_shows_in_a_log = log_test(
         'File "/site-packages/litert_quantizer/quantizer.py", line 478, in quantize',
         'File "/site-packages/ai_edge_torch/convert.py", line 9, in convert',
         'File "/site-packages/litert_torch/convert.py", line 9, in convert',
+        r"C:\lib\ai_edge_torch\convert.py in f(m) C:\lib\litert_torch\convert.py in f(m)"
+        r" C:\lib\ai_edge_quantizer\q.py in f(m) C:\lib\litert_quantizer\q.py in f(m)"
+        r" C:\lib\keras\src\export\litert.py in f(m)",
         "F tensorflow/lite/toco/tooling_util.cc:1662] Check failed: dim_x == dim_y (40 vs. 20)",
         "RuntimeError: Failed to convert PyTorch model to LiteRT. Common causes: unsupported",
         "Failed to initialize op resolver for calibration:\nThere are unresolved builtin ops: [A]",
