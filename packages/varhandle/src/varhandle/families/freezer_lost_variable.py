@@ -188,7 +188,9 @@ FAMILY = Family(
         Pattern("freezer", "Cannot find the Placeholder op that is an input to"),
         Pattern("freezer", "Cannot find the variable that is an input to"),
         Pattern(
-            "freezer", ":value:0 is not found", r"(?P<node>[\w/]{0,200}readvariableop(?:_\d+)?)$"
+            "freezer",
+            ":value:0 is not found",
+            r"(?<![\w/])(?P<node>[\w/]{0,200}readvariableop(?:_\d+)?)$",
         ),
         Pattern(
             "freezer",
