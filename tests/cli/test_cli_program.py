@@ -1,5 +1,6 @@
 """The ``workbook`` command: the tool's verbs, the lessons' own, and those of other packages."""
 
+import errno
 import importlib.metadata
 import subprocess
 import sys
@@ -36,11 +37,14 @@ def test_another_package_adds_a_command_by_an_entry_point(monkeypatch, capsys):
     def command(options):
         if options.refuse:
             raise BadInputError("there is\nnothing")
+        if options.fail:
+            raise OSError(errno.EIO, "the disk is broken")
         return 7
 
     def register(commands):
         parser = commands.add_parser("other")
         parser.add_argument("--refuse", action="store_true")
+        parser.add_argument("--fail", action="store_true")
         parser.set_defaults(command=command)
 
     class Entry:
@@ -55,6 +59,8 @@ def test_another_package_adds_a_command_by_an_entry_point(monkeypatch, capsys):
     assert cli.main(["other"]) == 7
     assert cli.main(["other", "--refuse"]) == 2
     assert capsys.readouterr().err == "workbook: there is nothing\n"
+    with pytest.raises(OSError, match="the disk is broken"):  # no fault of the standard output
+        cli.main(["other", "--fail"])
 
 
 def test_what_is_not_there_is_run_by_nobody(capsys):

@@ -9,7 +9,8 @@ import pytest
 from varhandle.families.catalog import FAMILIES
 from workbook_lib import controls
 from workbook_lib.controls.failure_chooser import FailureTable, recognition_of_family
-from workbook_lib.lesson.where_taught import family_places, place_of
+from workbook_lib.lesson import where_taught
+from workbook_lib.lesson.where_taught import family_places, heading_of, place_of
 from workbook_lib.locations import project_root
 
 LITERAL = "error: 'tf.VarHandleOp' op is neither a custom op nor a flex op"
@@ -92,3 +93,15 @@ def test_a_pick_and_a_paste_are_told(watched, monkeypatch):
     assert "unsupported-variable-dtype" in updates[-1]
     said = chooser.work.status.value
     assert 'role="status"' in said and "unsupported-variable-dtype" in said
+
+
+def test_a_comment_of_a_program_is_no_heading(tmp_path, monkeypatch):
+    cells = [
+        {"id": "a", "cell_type": "markdown", "source": ["## Reproduce it\n", "text"]},
+        {"id": "b", "cell_type": "code", "source": ["# the export\n", "1"]},
+        {"id": "c", "cell_type": "markdown", "source": ["why"]},
+    ]
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "n.ipynb").write_text(json.dumps({"cells": cells}))
+    monkeypatch.setattr(where_taught, "working_copy", lambda: tmp_path)
+    assert [heading_of("n.ipynb", cell) for cell in "abcd"] == [*["Reproduce it"] * 3, ""]

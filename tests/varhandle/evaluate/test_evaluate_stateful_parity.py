@@ -45,6 +45,14 @@ def test_an_answer_passes_or_fails(counting_file, lift, wrong, recipe, tolerance
         assert [run.agreeing for run in parity.runs] == [4, 4]
 
 
+def test_the_error_of_a_quantized_file_is_told_as_a_share_of_the_range(counting_file):
+    expected = totals()
+    expected[0]["total"] = expected[0]["total"] + 0.5  # a third of this one answer
+    parity = compare_file(counting_file, CALLS, expected, recipe="int8")
+    assert [run.agreeing for run in parity.runs] == [5, 5]
+    assert [run.largest_difference for run in parity.runs] == [pytest.approx(0.5 / 13.5)] * 2
+
+
 def test_not_a_number_is_no_small_error_of_a_quantized_file(counting_file):
     calls = [*CALLS[:-1], {"x": np.full(4, np.nan, "float32")}]
     parity = compare_file(counting_file, calls, totals(), recipe="int8")

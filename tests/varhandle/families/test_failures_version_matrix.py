@@ -278,3 +278,12 @@ def test_a_file_that_cannot_be_replaced_stays_as_it_was(tmp_path, monkeypatch):
         version_matrix.store({"version": "2.9.3", "installed": True, "results": {}}, path)
     assert [path.name for path in tmp_path.iterdir()] == ["matrix.json"]
     assert path.read_text() == '{"versions": []}'
+
+
+def test_only_what_a_release_does_otherwise_is_a_difference():
+    def measured(**outcomes):
+        return {"results": {case: {"outcome": outcome} for case, outcome in outcomes.items()}}
+
+    before = measured(one="ok", two="raised", gone="ok")
+    after = measured(one="ok", two="died", new="ok")
+    assert version_matrix.differences(before, after) == ("two: was raised, is died",)

@@ -9,6 +9,7 @@ import os
 import pickle
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -467,3 +468,25 @@ def test_a_block_does_not_lock_what_is_open_around_it():
             assert not lock._wanted.get()
         assert not lock._wanted.get()
     assert lock._wanted.get()
+
+
+@pytest.mark.parametrize(
+    ("version", "files", "network", "scopes"),
+    [(1, 13, 0, 0), (2, 14, 0, 0), (3, 15, 0, 0), (4, 15, 3, 0), (5, 16, 3, 0), (6, 16, 3, 3)],
+)
+def test_each_kernel_is_asked_for_all_that_it_can_refuse(
+    version, files, network, scopes, *, monkeypatch
+):
+    """By landlock(7): rights of files, TCP from the fourth version, scopes from the sixth."""
+    asked = []
+
+    def call(number, *arguments):
+        if number != lock._CREATE_RULESET:
+            return 0
+        asked.append(struct.unpack("QQQ", arguments[0]))
+        return os.open("/", os.O_RDONLY)
+
+    monkeypatch.setattr(lock, "landlock_version", lambda: version)
+    monkeypatch.setattr(lock, "_call", call)
+    lock._restrict_files([], [])
+    assert asked == [((1 << files) - 1, network, scopes)]
