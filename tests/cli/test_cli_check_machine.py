@@ -10,7 +10,7 @@ import pytest
 
 from workbook_lib import machine_check
 from workbook_lib.cli import main
-from workbook_lib.environment import EnvironmentFinding
+from workbook_lib.environment import EnvironmentFinding, check_environment
 from workbook_lib.locations import project_root
 
 
@@ -77,3 +77,9 @@ def test_the_text_names_what_is_not_ready_and_nobodys_folders():
     assert "Not ready: the files, long." in said
     assert str(Path.home()) not in said and str(project_root()) not in said
     assert max(map(len, said.splitlines())) <= 80
+
+
+def test_python_is_named_by_its_release():
+    python, *_ = check_environment().findings
+    assert python.what == "Python"
+    assert python.found == "{}.{}.{}".format(*sys.version_info[:3])

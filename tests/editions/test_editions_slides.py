@@ -99,6 +99,16 @@ def test_set_up_is_its_output_and_a_proof_is_nothing():
     assert cell.metadata["transient"] == {"remove_source": True}
 
 
+def test_what_stands_under_setting_up_is_on_no_slide():
+    printed = nbformat.v4.new_output("stream", name="stdout", text="ready\n")
+    first, second = (nbformat.v4.new_code_cell(code, outputs=[printed]) for code in ("a", "b"))
+    headings = map(nbformat.v4.new_markdown_cell, ("## Setting up\n\nPackages.", "## Run it"))
+    setting_up, run_it = headings
+    cells = [cell.source for _, cell in deck_of(setting_up, first, run_it, second)]
+    assert "b" in cells
+    assert not {"a", "Packages."} & set(cells)
+
+
 def test_of_a_text_of_many_slides_both_ends_are_shown():
     text = "\n".join(f"line {number}" for number in range(100))
     printed = nbformat.v4.new_output("stream", name="stdout", text=text)
