@@ -119,6 +119,14 @@ def with_first(cured, **changes):
     return replace(cured, asked=[replace(cured.asked[0], **changes)])
 
 
+def test_answers_that_do_not_move_have_a_range_to_be_compared_by():
+    """A share of a range of nothing is no number."""
+    theirs = np.full((4, 2), 3.0)
+    for off, share in ((0.0, "0.1%"), (0.5, "50.0%")):
+        shown = plots.plot_calls("y", "the file", theirs, theirs + off)
+        assert f"further from its line than {share} of the range." in shown.text()
+
+
 def test_the_picture_of_answers_says_in_words_what_it_shows(cured):
     shown = show.plot_answers(cured)
     (name,) = cured.expected[0]

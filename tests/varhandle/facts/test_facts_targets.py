@@ -12,6 +12,7 @@ from varhandle.facts.targets import TARGETS, find_target
 from varhandle.formats import read_graph
 from varhandle.graph import Function, Graph, ModelFileError, Node
 from varhandle.matrix import runtime_ops
+from varhandle.sandbox import Record
 from varhandle.tflite.externalize_state import lift_state
 from varhandle.tflite.runtime_support import earliest_release, refusals, update_runtime_version
 
@@ -187,3 +188,20 @@ def test_a_runtime_is_asked_for_the_lowest_and_the_highest_version(tmp_path):
     python.write_text('#!/bin/sh\necho \'KNOWN {"ADD": [1, 2, 4], "CUMSUM": []}\'\n')
     python.chmod(0o755)
     assert runtime_ops.ask_runtime(str(python)) == {"ADD": [1, 4]}
+
+
+def test_an_op_without_a_kernel_is_none_of_tensorflow_lite_micro(monkeypatch):
+    """It says so, or goes on, and may end its process over a model that lacks all else."""
+    logs = {
+        "ABS": "Didn't find op for builtin opcode 'ABS'",
+        "ADD": "Failed to allocate",
+        "SUB": "",
+    }
+
+    def run(source, inputs):
+        return Record("crashed", log=logs[inputs["content"]])
+
+    monkeypatch.setattr(runtime_ops, "builtin_ops", lambda: {name: name for name in logs})
+    monkeypatch.setattr(runtime_ops, "single_op_file", lambda op: op)
+    monkeypatch.setattr(runtime_ops, "run_source", run)
+    assert runtime_ops.ask_micro() == ["ADD", "SUB"]

@@ -8,6 +8,7 @@ from family_checks import case_test, code_of, finding_of, run, severe
 
 from varhandle import cure, diagnose, locate
 from varhandle.families.catalog import family, find
+from varhandle.families.lost_activation import OP, _in_difference
 from varhandle.graph import Access, Function, Graph, Node, Signature, Variable
 
 FAMILY = family("lost-activation")
@@ -188,3 +189,10 @@ def test_another_difference_at_a_product_is_another_matter(tf, tmp_path):
     content, _, _ = converted(tf, lambda x, z: 2.0 * tf.tanh(x @ z))
     found = locate(path, content)
     assert found.first["lost_activation"] == ""
+
+
+@pytest.mark.parametrize(
+    "first", [{"op": "TANH", "lost_activation": "Relu"}, {"op": OP, "lost_activation": None}, {}]
+)
+def test_a_difference_elsewhere_is_none_of_it(first):
+    assert _in_difference(None, first) is None
