@@ -136,6 +136,12 @@ def test_bad_input_is_told_in_one_line(arguments, error, words):
 # The layers
 
 
+def test_a_file_has_no_layers_to_look_into(counting_file, tmp_path):
+    (tmp_path / "made.tflite").write_bytes(counting_file)
+    with pytest.raises(ModelFileError, match="neither a SavedModel nor a Keras file"):
+        layer_errors(tmp_path / "made.tflite", SAMPLES)
+
+
 def test_a_layer_that_only_moves_values_loses_nothing(errors):
     found = {one.layer: one for one in errors.layers}
     assert set(found) == {"edges", "shrink", "strokes", "flatten", "digit", "output"}

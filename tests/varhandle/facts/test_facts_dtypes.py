@@ -5,6 +5,7 @@ from dtype_cases import UPDATES, converted, outcomes, save
 
 from varhandle.diagnosis import diagnose
 from varhandle.facts.dtypes import DTYPES
+from varhandle.facts.variable_updates import REFERENCE_UPDATES
 from varhandle.repair.run import cure
 from varhandle.sandbox import run_isolated
 
@@ -52,3 +53,15 @@ def test_the_converter_dies_of_an_assigned_int4_and_cure_carries_it(tmp_path):
     made = cure(diagnosis)
     assert made.plan.steps == ("widen-dtype", "convert")
     assert made.parity.passed
+
+
+def test_an_update_of_a_reference_has_its_like_on_a_handle(tf):
+    """By TensorFlow's own registry: the same inputs, but that the variable is a handle."""
+    from tensorflow.python.framework import op_def_registry
+
+    for name, of_handle in REFERENCE_UPDATES.items():
+        before, after = (op_def_registry.get(op).input_arg for op in (name, of_handle))
+        assert before[0].is_ref, name
+        assert after[0].type == tf.resource.as_datatype_enum, of_handle
+        assert len(before) == len(after), name
+    assert {"ScatterAdd", "ScatterNdUpdate"} <= set(REFERENCE_UPDATES)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from varhandle.sandbox.record import short_message
+from varhandle.sandbox.record import last_words, short_message
 
 
 def complaint(call, *arguments):
@@ -41,3 +41,16 @@ def test_the_line_that_says_why_is_told_and_not_those_that_say_where(tf):
 def test_a_message_without_more_is_told_as_it_is(message, told):
     assert short_message(message).startswith(told)
     assert bool(short_message(message)) == bool(told)
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        ("no memory\nI0000 00:00:17.5 1 port.cc:153] on\n\n", "no memory"),
+        ("WARNING: All log messages before\nW0000 00:00:17.5 1 a.cc:1] b\n", ""),
+        ("F0000 00:00:17.5 1 a.cc:9] Check failed: n > 0\nE0000 00:00:17.5 1 b.cc:1] c", "n > 0"),
+    ],
+)
+def test_the_last_words_are_no_line_of_logging(log, words):
+    assert last_words(log).endswith(words)
+    assert bool(last_words(log)) is bool(words)
