@@ -8,7 +8,7 @@ import pytest
 
 from varhandle.families.catalog import FAMILIES
 from workbook_lib import controls
-from workbook_lib.controls.failure_chooser import FailureTable, recognition_of_family
+from workbook_lib.controls.failure_chooser import FailureTable, Recognition, recognition_of_family
 from workbook_lib.lesson import where_taught
 from workbook_lib.lesson.where_taught import family_places, heading_of, place_of
 from workbook_lib.locations import project_root
@@ -105,3 +105,7 @@ def test_a_comment_of_a_program_is_no_heading(tmp_path, monkeypatch):
     (tmp_path / "notebooks" / "n.ipynb").write_text(json.dumps({"cells": cells}))
     monkeypatch.setattr(where_taught, "working_copy", lambda: tmp_path)
     assert [heading_of("n.ipynb", cell) for cell in "abcd"] == [*["Reproduce it"] * 3, ""]
+
+
+def test_what_nobody_recognizes_is_spoken_too():
+    assert Recognition(()).spoken() == "Not recognized, see below."
