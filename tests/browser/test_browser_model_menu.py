@@ -116,7 +116,10 @@ def test_cure_writes_the_file_with_the_keyboard_alone(files, pictures):
     page.keyboard.press("Tab")
     page.keyboard.type("nothing.npz")
     page.keyboard.press("Enter")
-    expect(panel.get_by_role("alert")).to_have_text("nothing.npz: there is no such file or folder")
+    expect(panel.get_by_role("alert")).to_have_text(
+        "nothing.npz: there is no such file or folder: name what is in the folder of the server, "
+        "or move it there"
+    )
     panel.get_by_label("Inputs").focus()
     page.keyboard.press("Control+a")
     page.keyboard.press("Delete")

@@ -30,7 +30,10 @@ def test_it_offers_all_that_the_tool_offers_and_more(capsys):
 
 def test_a_verb_of_the_tool_answers_under_its_name(capsys):
     assert cli.main(["inspect", "nowhere"]) == 2
-    assert capsys.readouterr().err == "workbook: nowhere: there is no such file or folder\n"
+    step = "check the path, and your rights to it"
+    assert (
+        capsys.readouterr().err == f"workbook: nowhere: there is no such file or folder: {step}\n"
+    )
 
 
 def test_another_package_adds_a_command_by_an_entry_point(monkeypatch, capsys):

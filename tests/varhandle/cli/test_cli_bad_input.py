@@ -13,13 +13,18 @@ import time
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+from family_checks import run_command
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from next_steps import has_step, refusals, refusals_in
+from printed_code import ran
 
 from varhandle.atomic_write import write_all
 from varhandle.cli import main, program
 from varhandle.divergence import location
+from varhandle.families.catalog import FAMILIES
 from varhandle.formats import read_graph, tflite_bytes
 from varhandle.formats.proto_schema import MESSAGES
 from varhandle.graph import ModelFileError
@@ -899,6 +904,55 @@ def test_a_standard_input_that_is_closed(capsys, monkeypatch):
     )
 
 
+def test_every_refusal_in_the_source_says_what_to_do():
+    found = sorted({f"{one.place}: {one.text!r}" for one in refusals()})
+    assert not found, "say what to do: a command, an option, a clause with a verb, what is valid"
+
+
+def test_every_fix_says_what_to_do():
+    assert not [one.id for one in FAMILIES if not has_step(one.fix)]
+
+
+@pytest.mark.parametrize(
+    ("text", "leads_on"),
+    [
+        ("m.bin: no .tflite file", False),
+        ("m.bin: no .tflite file; cure makes one of a model", True),
+        ("m.bin: no .tflite file; varhandle cure m.bin makes one", True),
+        ("m.bin: give the model that it was made from", True),
+        ("m.bin: what to give is not known", False),
+        ("no signature 'a'; there are: b, c", True),
+        ("no signature 'a'; there are others", False),
+        ("x takes float32, and not int8", True),
+        ("it brings code along (SaveV2)", False),
+        ("it brings code along (SaveV2); if you trust it, say --trust", True),
+    ],
+)
+def test_a_step_is_told_from_none(text, leads_on):
+    assert has_step(text) == leads_on
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        'raise ModelFileError(path, "no model")',
+        'fault = "no model" if path else "no path"; raise ModelFileError(path, fault)',
+        'fault = "give one"; fault = "no model"; raise ModelFileError(path, fault)',
+        'raise _made("no model")',
+        'try: open(path)\n    except OSError as error: raise BadInputError(f"{error}") from None',
+        "raise NoCureError(_NONE)",
+        'return Decision((), "blocked", ("no model",))',
+    ],
+)
+def test_a_refusal_without_a_step_is_seen_in_a_source(refusal, tmp_path):
+    source = tmp_path / "added.py"
+    helper = "def _made(text: str):\n    return ModelFileError('x', text)\n" * ("_made" in refusal)
+    source.write_text(f"_NONE = 'no model'\n{helper}\ndef refuse(path):\n    {refusal}\n")
+    assert list(refusals_in(source))
+    source.write_text(re.sub(r"no (model|path)|\{error\}", r"\g<0>: name one", source.read_text()))
+    assert not list(refusals_in(source))
+
+
 @pytest.mark.parametrize(
     ("name", "command", "step"),
     [
@@ -920,6 +974,35 @@ def test_a_refusal_says_what_to_do(name, command, step, tmp_path, capsys):
     assert main(line if "{}" in command else [*line, str(path)]) == 2
     (told,) = capsys.readouterr().err.splitlines()
     assert step in told
+
+
+def test_a_step_leads_on(specimen_path, counting_file, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("m.tflite").write_bytes(counting_file)
+    Path("log").write_text("words")
+    assert run_command("varhandle explain log") == 0
+    assert "or try `varhandle diagnose MODEL`" in capsys.readouterr().out
+    assert run_command("varhandle diagnose m.tflite") == 0
+
+    sweep = "varhandle sweep m.tflite --output out"
+    assert run_command(f"{sweep} --scheduler tcp://127.0.0.1:1") == 2
+    assert "leave out --scheduler" in capsys.readouterr().err
+    assert run_command(sweep) == 0
+    assert run_command(f"{sweep} --baseline log") == 2
+    assert "give the --output of an earlier sweep" in capsys.readouterr().err
+    assert run_command("varhandle sweep m.tflite --output new --baseline out") == 0
+
+    np.savez("calls.npz", y=np.ones((3, 4), "float32"))
+    locate = f"varhandle locate {specimen_path('counter')}"
+    assert run_command(f"{locate} --inputs calls.npz") == 2
+    assert "the signature takes x, and not y" in capsys.readouterr().err
+    np.savez("calls.npz", x=np.ones((3, 4), "float32"))
+    assert run_command(f"{locate} --inputs calls.npz") == 0
+    assert run_command(f"{locate} m.tflite --reduce log") == 2
+    assert "and no folder: name a new one" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="0"):
+        run_command("varhandle locate --help")
+    ran("varhandle locate --help")
 
 
 def test_what_the_kernel_gives_is_to_be_written_into_a_file(capsys):

@@ -9,6 +9,7 @@ import pytest
 
 from varhandle import diagnosis
 from varhandle.cli import main
+from varhandle.errors import UnknownNameError
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +71,15 @@ def test_what_does_not_fit_the_model_is_bad_input(models, capsys, tmp_path, opti
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (ValueError(), "ValueError"),
-        (KeyError(), "KeyError"),
-        (KeyError("no signature 'x'"), "no signature 'x'"),
-        (ValueError("two\nlines\x1b[31m"), "two lines\\x1b[31m"),
-        (PermissionError(13, "Permission denied"), "[Errno 13] Permission denied"),
+        (ValueError(), "ValueError: run it with --help"),
+        (KeyError(), "KeyError: run it with --help"),
+        (UnknownNameError("no signature; there are: x"), "no signature; there are: x"),
+        (ValueError("two\nlines\x1b[31m"), "two lines\\x1b[31m: run it with --help"),
+        (PermissionError(13, "Denied"), "Denied: check the path, and your rights to it"),
         (
             UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
-            "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte",
+            "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte: "
+            "run it with --help",
         ),
     ],
 )

@@ -244,7 +244,7 @@ def test_no_code_runs(folder):
             ("inspect", {}),
         )
     )
-    assert "inputs are an .npz or .npy file" in lines[1]  # before anything looks into it
+    assert "give an .npz or .npy file" in lines[1]  # before anything looks into it
     assert "'trust' was unexpected" in lines[3]
     assert "Lambda" in lines[4] and "this server never does" in lines[4]
     assert not (folder / "ran").exists()

@@ -356,9 +356,9 @@ def test_a_classifier_can_be_quantized_after_conversion(made, expected):
         ({}, {}, ValueError, "at least one call"),
         ({"lone": LONE, "no": LONE}, {}, KeyError, "no signature no; there are: both, lone"),
         ({"both": LONE}, {}, KeyError, "name the inputs of a call: a, b, n"),
-        ({"lone": [{"y": LONE[0]}]}, {}, KeyError, "the inputs are x, and not y"),
-        ({"both": [dict.fromkeys("ab", LONE[0])]}, {}, KeyError, "are a, b, n, and not a, b"),
-        ({"lone": [np.zeros(3, np.float32)]}, {}, ValueError, "the shape [1, 3]"),
+        ({"lone": [{"y": LONE[0]}]}, {}, KeyError, "the file takes x, and not y"),
+        ({"both": [dict.fromkeys("ab", LONE[0])]}, {}, KeyError, "takes a, b, n, and not a, b"),
+        ({"lone": [np.zeros(3, np.float32)]}, {}, ValueError, "takes shape [1, 3]"),
         ({"lone": [np.zeros((1, 3), int)]}, {}, ValueError, "dtype float32, and not"),
         ({"lone": LONE}, {"activation_bits": 4}, ValueError, "8 or 16 bits"),
         ({"lone": LONE}, {"float_tensors": ["no"]}, KeyError, "no tensor no"),
@@ -392,7 +392,7 @@ def test_a_file_that_the_interpreter_refuses_is_told_in_one_line(tf):
     concrete = [unknown.get_concrete_function()]
     converter = tf.lite.TFLiteConverter.from_concrete_functions(concrete, owner)
     converter.allow_custom_ops = True
-    with pytest.raises(QuantizationError, match="could not be quantized: RuntimeError") as caught:
+    with pytest.raises(QuantizationError, match=r"could not be quantized \(RuntimeError") as caught:
         quantize_file(converter.convert(), LONE)
     assert "Betainc" in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1

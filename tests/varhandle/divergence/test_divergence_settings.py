@@ -295,7 +295,7 @@ def test_a_release_that_there_is_not(specimen_path, uv):
 def test_what_is_no_release(specimen_path, text, capsys):
     model = str(specimen_path("counter"))
     assert main(["locate", model, "--bisect-settings", f"--releases={text}"]) == 2
-    assert "is no release such as tensorflow==2.19.1" in capsys.readouterr().err
+    assert "is no release: name one such as tensorflow==2.19.1" in capsys.readouterr().err
     assert main(["locate", model, f"--releases={text}"]) == 2
     assert "--releases is for --bisect-settings" in capsys.readouterr().err
 

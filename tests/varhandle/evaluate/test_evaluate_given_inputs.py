@@ -77,7 +77,7 @@ def test_a_generator_without_end_is_read_once_and_its_calls_again_and_again():
         ([{"y": [[1, 2]]}], "takes x, and not y"),
         ([(np.zeros([1, 2]), 7)], "the inputs: a call is one array for x, .* and not 2 values"),
         ([np.zeros([2, 3])], r"shape \[-1, 2\], and not \[2, 3\]"),
-        ("nothing.npz", "no such file or folder; inputs are an .npz or .npy file, a folder"),
+        ("nothing.npz", "no such file or folder; give an .npz or .npy file, a folder"),
     ],
 )
 def test_what_are_no_calls_is_said(given, fault):
@@ -104,7 +104,7 @@ def test_real_values_for_quantized_inputs_stay_real_and_their_integers_stay_inte
 def test_a_file_of_another_kind_is_told_what_inputs_are(tmp_path, content):
     """NumPy takes whatever it does not know for a pickle, and advises to load that."""
     (tmp_path / "calls.csv").write_bytes(content)
-    with pytest.raises(CallsError, match=r"no \.npz or \.npy file; inputs are") as refused:
+    with pytest.raises(CallsError, match=r"no \.npz or \.npy file; give an") as refused:
         load_calls(tmp_path / "calls.csv", ROW)
     assert "pickle" not in str(refused.value)
 
@@ -166,10 +166,10 @@ def test_a_function_is_run_in_a_child(functions):
 @pytest.mark.parametrize(
     ("name", "fault"),
     [
-        ("own_calls.py:faulty", "own_calls.py:faulty raised LookupError: the data set$"),
+        ("own_calls.py:faulty", "own_calls.py:faulty raised LookupError: the data set: call it"),
         ("own_calls.py:labeled", "labeled: a call is one array for x, .*: leave out .* a label$"),
-        ("own_calls.py:silent", "silent: calls are wanted, and not NoneType; inputs are"),
-        ("own_calls.py:word", "word: calls are wanted, and not str; inputs are"),
+        ("own_calls.py:silent", "silent: calls are wanted, and not NoneType; give an"),
+        ("own_calls.py:word", "word: calls are wanted, and not str; give an"),
         ("own_calls.py:missing", "there is no function missing in it"),
         ("own_calls.py:nothing", "there is no function nothing in it"),
         ("other.py:rows", "other.py:rows: there is no such file"),

@@ -254,7 +254,7 @@ def test_a_keras_model_of_two_inputs_can_be_the_reference(tf):
 def test_the_callers_mistakes_are_errors_and_no_verdict(counting_file, running_total):
     with pytest.raises(KeyError, match="no signature 'tpyo'; there are: serving_default"):
         check_parity(running_total(), counting_file, CALLS, signature="tpyo")
-    with pytest.raises(KeyError, match="the inputs are x, and not y"):
+    with pytest.raises(KeyError, match="the model takes x, and not y"):
         check_parity(lambda y: y, counting_file, {"y": CALLS[0]})
     with pytest.raises(ValueError, match="no outputs"):
         check_parity(lambda x: {}, counting_file, CALLS)

@@ -224,13 +224,13 @@ def test_it_shows_its_inputs_and_outputs(int8_file, mixed):
 @pytest.mark.parametrize(
     ("inputs", "error", "told"),
     [
-        ({"y": 1}, KeyError, "the inputs are x, and not y"),
-        ({}, KeyError, "the inputs are x, and not none"),
+        ({"y": 1}, KeyError, "the model takes x, and not y"),
+        ({}, KeyError, "the model takes x, and not none"),
         (np.zeros([1, 4], np.float32), InputError, r"'x' takes shape \[-1, 3\], and not \[1, 4\]"),
         (np.zeros(3, np.float32), InputError, r"'x' takes shape \[-1, 3\], and not \[3\]"),
         (np.zeros([1, 3], complex), InputError, "'x' takes float32, and not complex128"),
         ([["a", "b", "c"]], InputError, "'x' takes float32, and not string"),
-        (None, KeyError, "the inputs are x, and not none"),
+        (None, KeyError, "the model takes x, and not none"),
         ([[None, 1, 2]], InputError, "'x' takes float32, and not object"),
     ],
 )
@@ -350,7 +350,7 @@ def test_a_file_that_takes_too_long_is_ended(tf, converted):
 
 
 def test_the_callers_mistakes_are_raised_again(affine):
-    with pytest.raises(KeyError, match="the inputs are x, and not y"):
+    with pytest.raises(KeyError, match="the model takes x, and not y"):
         infer(affine, [{"y": 1.0}])
     with pytest.raises(InputError, match="'x' takes shape"):
         infer(affine, [np.zeros([1, 4])])

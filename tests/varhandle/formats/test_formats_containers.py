@@ -407,9 +407,9 @@ def test_a_packed_file_says_how_to_unpack_it(counting_file, tmp_path):
 
 
 def test_a_folder_says_which_model_lies_in_it(saved_models, tmp_path):
-    assert fault_of(tmp_path).endswith("in this folder")
+    assert fault_of(tmp_path).endswith("a file or the folder of a SavedModel")
     (tmp_path / "notes.txt").touch()
-    assert fault_of(tmp_path).endswith("in this folder")
+    assert fault_of(tmp_path).endswith("a file or the folder of a SavedModel")
     (tmp_path / "net.tflite").touch()
     assert fault_of(tmp_path).endswith(f"there is {tmp_path}/net.tflite: give that")
     shutil.copytree(saved_models["counter"], tmp_path / "1")

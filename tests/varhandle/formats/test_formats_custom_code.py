@@ -107,6 +107,28 @@ def test_what_is_missing_is_named_and_the_command_works(suffix, saved, own_layer
     assert f"model.tflite --import {path}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_a_function_called_as_one_of_keras_is_asked_for(
+    keras, suffix, tmp_path, monkeypatch, capsys
+):
+    """Keras knows ``swish`` as a word for an activation, and finds no function of that name."""
+    code = "import keras\n\ndef swish(x):\n    return x * keras.ops.sigmoid(2.0 * x)\n"
+    (tmp_path / "own_swish.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    swish = importlib.import_module("own_swish").swish
+    layer = keras.layers.Dense(3, activation=swish)
+    path = tmp_path / f"m.{suffix}"
+    keras.Sequential([keras.Input((4,)), layer]).save(path)
+    with pytest.raises(Exception, match="Could not locate function 'swish'"):
+        keras.models.load_model(path)
+    with pytest.raises(NoCureError, match=r"needs swish, .*--import FILE\.py"):
+        cure(path)
+    assert main(["diagnose", str(path)]) == 1
+    told = capsys.readouterr().out.partition("which neither Keras nor the file has: ")[2]
+    command = told.partition(", where FILE.py")[0]
+    assert run_command(command.replace("FILE.py", str(tmp_path / "own_swish.py"))) == 0
+
+
 def test_reading_alone_does_not_call_it_convertible(saved):
     found = diagnose(saved / "m.keras", static=True)
     assert found.verdict == "blocked"
@@ -131,7 +153,7 @@ def test_a_file_that_cannot_be_imported_says_why(saved, tmp_path, capsys):
     assert main(["diagnose", str(saved / "m.keras"), "--import", str(broken)]) == 1
     assert "No module named 'no_such_module_at_all'" in capsys.readouterr().out
     assert main(["diagnose", str(saved / "m.keras"), "--import", "nowhere.py"]) == 2
-    assert capsys.readouterr().err.strip().endswith("nowhere.py: there is no such file")
+    assert "nowhere.py: there is no such file: check the path" in capsys.readouterr().err
 
 
 def test_an_import_trusts_nothing_else(specimen_path, own_layers):

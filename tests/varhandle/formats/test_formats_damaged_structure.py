@@ -378,6 +378,31 @@ def test_what_only_the_saver_calls_may_be_missing(tf, changed):
     assert read_graph(folder).signatures
 
 
+@pytest.mark.parametrize("command", [["diagnose"], ["cure"]])
+def test_an_edge_that_only_the_saver_takes_may_lead_nowhere(tf, changed, tmp_path, capsys, command):
+    """TensorFlow serves the model; the converter imports all of it, and what is saved anew."""
+
+    def edit(meta_graph):
+        saver = meta_graph.saver_def.save_tensor_name.partition(":")[0]
+        (node,) = (node for node in meta_graph.graph_def.node if node.name == saver)
+        node.input[-1] = "nowhere"
+
+    folder = changed(edit)
+    tf.saved_model.load(folder).signatures["step"](x=tf.ones([1, 3]))
+    with pytest.raises(ValueError, match="Unknown input node 'nowhere'"):
+        tf.lite.TFLiteConverter.from_saved_model(str(folder)).convert()
+    assert read_graph(folder).signatures
+    if command == ["diagnose"]:
+        assert main([*command, str(folder)]) == 1
+        (_, told) = capsys.readouterr().out.split("TensorFlow loads it without: ")
+        command = told.partition(" saves it anew")[0].split()[1:]
+        command[2] = str(tmp_path / "model.tflite")
+    else:
+        command = [*command, str(folder), str(tmp_path / "model.tflite")]
+    assert main(command) == 0
+    assert "with default delegates and plain kernels" in capsys.readouterr().out
+
+
 def test_a_function_of_objects_that_nothing_calls(tf, changed):
     folder = changed(_broken_function)
     with pytest.raises(Exception, match="nowhere"):

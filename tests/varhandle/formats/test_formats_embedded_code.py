@@ -4,6 +4,7 @@ import contextlib
 
 import pytest
 
+from varhandle.divergence.location import locate
 from varhandle.facts.graph_ops import (
     UNKNOWN,
     RegisteredOp,
@@ -19,8 +20,10 @@ from varhandle.formats.embedded_code import (
     custom_objects_of,
     side_effect,
 )
+from varhandle.formats.trust import NotTrustedError
 from varhandle.graph import Function, ModelFileError
 from varhandle.graph.model import Node
+from varhandle.repair.run import cure
 from workbook_lib.locations import project_root
 
 
@@ -646,3 +649,34 @@ def test_code_of_tensorflow_1_is_found_where_loading_or_calling_runs_it(tf, tmp_
     assert written.exists() == runs
     assert bool(code) == runs
     assert not any("own/" in line for line in code)
+
+
+@pytest.mark.parametrize("file", ["m.meta", "m.pb"])
+@pytest.mark.parametrize(("place", "runs"), [("left behind", False), ("before an answer", True)])
+def test_code_of_a_graph_def_is_found_where_it_answers(tf, tmp_path, file, place, runs):
+    """Nothing of the tool runs the rest: unlocked, it converts, compares and looks at every op."""
+    v1, path, written = tf.compat.v1, tmp_path / file, tmp_path / "written"
+    with tf.Graph().as_default() as graph, v1.Session() as session:
+        x = v1.placeholder("float32", [1, 2], name="x")
+        y = x * (v1.get_variable("v", [2], use_resource=True) if file == "m.meta" else 2.0)
+        write = tf.raw_ops.WriteFile(filename=str(written), contents="x")
+        with tf.control_dependencies([write]):
+            seen = v1.py_func(lambda values: values, [y], "float32", name="seen")
+        tf.raw_ops.Assert(condition=True, data=[tf.identity(seen)])
+        with tf.control_dependencies([seen] if runs else []):
+            tf.identity(y, name="answer")
+        if file == "m.meta":
+            session.run(v1.global_variables_initializer())
+            v1.train.Saver().save(session, str(tmp_path / "m"))
+        else:
+            path.write_bytes(graph.as_graph_def().SerializeToString())
+    assert bool(read_graph(path).embedded_code) == runs
+    if runs:
+        with pytest.raises(NotTrustedError, match=r"PyFunc calls Python code.*say --trust"):
+            cure(path)
+    else:
+        made = cure(path, lock=False)
+        assert made.parity.passed
+        if file == "m.pb":
+            assert locate(path, made.content, lock=False).agrees
+    assert not written.exists()

@@ -87,7 +87,8 @@ def test_an_error_of_the_file_system_is_a_model_file_error(tmp_path, monkeypatch
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "open", refuse)
-    assert _fault(path) == "cannot be read: Permission denied"
+    fault = "cannot be read: Permission denied: check the path, and your rights to it"
+    assert _fault(path) == fault
 
 
 def test_what_is_no_source_is_a_type_error():
@@ -98,7 +99,7 @@ def test_what_is_no_source_is_a_type_error():
 
 def test_only_a_graph_is_read_from_memory(keras_models):
     for path in (keras_models["sequential"].keras, keras_models["sequential"].h5):
-        with pytest.raises(ModelFileError, match="not from memory"):
+        with pytest.raises(ModelFileError, match="not read from memory"):
             read_graph(path.read_bytes())
 
 

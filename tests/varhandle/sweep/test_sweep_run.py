@@ -428,7 +428,7 @@ def test_ctrl_c_keeps_what_is_finished_and_one_folder_takes_one_sweep(small, cap
     _, said = other.communicate(timeout=60)
     assert (other.returncode, said.splitlines()) == (
         2,
-        [f"varhandle: {output}: another sweep is writing into it"],
+        [f"varhandle: {output}: another sweep is writing into it: wait, or name another --output"],
     )
 
     process.send_signal(signal.SIGINT)

@@ -214,7 +214,7 @@ def test_a_variable_that_nothing_initializes_is_refused_and_can_be_given(leaky):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"Level": 0}, "no variable 'Level'; the variables are: level"),
+        ({"Level": 0}, "no variable 'Level'; there are: level"),
         ({"level": np.zeros([4], "float32")}, r"shape \[1, 4\], and not \[4\]"),
         ({"level": np.zeros([1, 4], "complex64")}, "level is float32, and not complex64"),
     ],
@@ -518,7 +518,7 @@ def test_an_edited_file_is_refused(request, name, edit, words):
 
 
 def test_a_path_is_not_bytes(tmp_path):
-    with pytest.raises(TypeError, match="takes a file's bytes, not"):
+    with pytest.raises(TypeError, match="takes a file's bytes, and not"):
         lift_state(tmp_path / "model.tflite")
 
 

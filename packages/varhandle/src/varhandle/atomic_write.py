@@ -12,6 +12,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from varhandle.errors import PlaceError
+
 
 def write_all(files: Mapping[Path, bytes]) -> None:
     """Write files, all or none. A file takes the place of another one, and of nothing else.
@@ -44,20 +46,21 @@ def check_replaceable(path: Path) -> None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if path.exists() and not path.is_file():
         fault = "it is a device or a pipe, and no file: name a new file"
-        raise OSError(errno.EEXIST, fault, str(path))
+        raise PlaceError(errno.EEXIST, fault, str(path))
 
 
 def check_takes_folder(path: Path) -> None:
     """Raise ``OSError`` where something is there that is no folder."""
     if os.path.lexists(path) and not path.is_dir():
         fault = "it is a file, a pipe or a link to nothing, and no folder: name a new one"
-        raise OSError(errno.ENOTDIR, fault, str(path))
+        raise PlaceError(errno.ENOTDIR, fault, str(path))
 
 
 def make_inner_folder(path: Path) -> None:
     """Make a folder inside a folder of results, which may be somebody else's: through no link."""
     if path.is_symlink():
-        raise OSError(errno.ELOOP, "it is a link, which is not followed: remove it", str(path))
+        fault = "it is a link, which is not followed: remove it"
+        raise PlaceError(errno.ELOOP, fault, str(path))
     check_takes_folder(path)
     path.mkdir(parents=True, exist_ok=True)
 

@@ -16,7 +16,10 @@ from varhandle.families.catalog import diagnose_log
 from varhandle.families.log_index import LogDiagnosis
 from varhandle.families.log_text import decode_log, without_noise
 
-_NOTHING = "nothing in this log is about a converter or a runtime of TFLite"
+_NOTHING = (
+    "nothing in this log is about a converter or a runtime of TFLite: give all of it, from the "
+    "first error on, or try `varhandle diagnose MODEL`"
+)
 
 
 @dataclass(frozen=True, repr=False)

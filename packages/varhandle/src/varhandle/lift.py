@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from varhandle.errors import CHECK_PATH, system_fault
 from varhandle.formats.regular_file import read_regular
 from varhandle.graph import ModelFileError
 from varhandle.tflite.externalize_state import Lifted, lift_state
@@ -49,9 +50,11 @@ def lift_file(source: str | os.PathLike[str], target: str | os.PathLike[str]) ->
     source, target = Path(source), Path(target)
     try:
         content = read_regular(source)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ModelFileError(source, f"cannot be read: {reason}") from error
+    except OSError as error:
+        fault = f"cannot be read: {system_fault(error, CHECK_PATH)}"
+        raise ModelFileError(source, fault) from error
+    except ValueError as error:  # a name that no file can have
+        raise ModelFileError(source, f"cannot be read: {error}: {CHECK_PATH}") from error
     check_target(target, source)
     try:
         lifted = lift_state(content)

@@ -259,8 +259,8 @@ def _answered(folder: ModelFolder, name: str, told: Mapping[str, Any]) -> types.
         return _fault(f"{error.json_path}: {error.message}")
     except NotTrustedError as error:
         return _fault(
-            f"{error}. Nothing of it was run, and this server never does: a person who knows where "
-            f"the model comes from can run varhandle {name} --trust"
+            f"{error.fault}. Nothing of it was run, and this server never does: a person who knows "
+            f"where the model comes from can run varhandle {name} --trust"
         )
     except (VarhandleError, KeyError, ValueError, OSError) as error:
         return _fault(error)

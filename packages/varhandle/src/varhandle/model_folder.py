@@ -15,6 +15,9 @@ _MOST_ENTRIES = 10_000
 """Files of a model; a folder that has more is none."""
 
 
+_BELOW = "name what is in the folder of the server, or move it there"
+
+
 class PathNotAllowedError(VarhandleError, ValueError):
     """A path that the server does not open or write; the message is one line."""
 
@@ -33,14 +36,14 @@ class ModelFolder:
         """
         path = self.inside(name)
         if not path.exists():
-            raise PathNotAllowedError(f"{name}: there is no such file or folder")
+            raise PathNotAllowedError(f"{name}: there is no such file or folder: {_BELOW}")
         if path.is_dir():
             for count, entry in enumerate(path.rglob("*")):
                 if count == _MOST_ENTRIES:
-                    raise PathNotAllowedError(f"{name}: it has more files than any model")
+                    raise PathNotAllowedError(f"{name}: it has more files than any model: {_BELOW}")
                 self._check_inside(entry, name)
         elif not path.is_file():
-            raise PathNotAllowedError(f"{name}: it is no regular file")
+            raise PathNotAllowedError(f"{name}: it is no regular file: {_BELOW}")
         return self._relative(path)
 
     def writable(self, name: str) -> str:
@@ -50,7 +53,7 @@ class ModelFolder:
         if path.suffix not in TFLite.suffixes:
             raise PathNotAllowedError(f"{name}: its name must end with .tflite")
         if not path.parent.is_dir():
-            raise PathNotAllowedError(f"{name}: there is no such folder")
+            raise PathNotAllowedError(f"{name}: there is no such folder: {_BELOW}")
         for one in (path, state):
             if os.path.lexists(one):
                 raise PathNotAllowedError(f"{one.name}: it is there already; name a new file")
@@ -60,15 +63,13 @@ class ModelFolder:
         """Return the path of inputs that are data: what is code would run."""
         path = self.readable(name)
         if Path(path).suffix not in (".npz", ".npy") and not (self.root / path).is_dir():
-            raise PathNotAllowedError(
-                f"{path}: inputs are an .npz or .npy file or a folder of images"
-            )
+            raise PathNotAllowedError(f"{path}: give an .npz or .npy file or a folder of images")
         return path
 
     def inside(self, name: str) -> Path:
         """Return a path below the folder; raises ``PathNotAllowedError`` for one that is not."""
         if "\0" in name:
-            raise PathNotAllowedError("a path with a NUL in it names no file")
+            raise PathNotAllowedError(f"a path with a NUL in it names no file: {_BELOW}")
         path = self.root / name
         # The last part may be a link as well: where it leads decides.
         self._check_inside(path, name)
@@ -78,10 +79,10 @@ class ModelFolder:
         try:
             real = path.resolve()
         except (OSError, RuntimeError) as error:
-            raise PathNotAllowedError(f"{name}: it leads nowhere") from error
+            raise PathNotAllowedError(f"{name}: it leads nowhere: {_BELOW}") from error
         if not real.is_relative_to(self.root):
             raise PathNotAllowedError(
-                f"{name}: it leads out of the folder that the server was given"
+                f"{name}: it leads out of the folder that the server was given: {_BELOW}"
             )
 
     def _relative(self, path: Path) -> str:

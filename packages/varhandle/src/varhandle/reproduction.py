@@ -89,7 +89,7 @@ def _run_case(identifier: str) -> dict[str, Any]:
 def reproduce(case: str, timeout: float = 300.0) -> Reproduction:
     """Bring a failure about, in a child process; ``KeyError`` if there is no such case."""
     if case not in CASES:
-        raise KeyError(case)
+        raise KeyError(f"no case {case!r}; there are: {', '.join(CASES)}")
     record = run_isolated(_run_case, case, timeout=timeout, locked=False)
     if not record.ok:
         outcome = {"crashed": "crash", "raised": "error"}.get(record.outcome, record.outcome)

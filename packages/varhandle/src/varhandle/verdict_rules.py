@@ -44,8 +44,10 @@ from varhandle.families.op_without_builtin import FAMILY as WITHOUT_BUILTIN
 from varhandle.families.op_without_builtin import has_builtin
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.base import CALLED_WITH_TRAINING, RefusedByLibraryError
+from varhandle.formats.custom_code import CustomCodeError
+from varhandle.formats.keras_loader import EXPORT, KerasLoadError, MissingCustomObjectError
 from varhandle.graph import CustomObject, Graph
-from varhandle.graph.model import SAVE_AGAIN
+from varhandle.graph.model import GIVE_ORIGINAL, SAVE_AGAIN
 from varhandle.tflite.runtime_support import misread_weights, missing_kernels
 from varhandle.tflite.shared_reads import SharedRead, find_shared_reads, shared_read_words
 
@@ -58,7 +60,7 @@ _NO_SIGNATURE = (
     "the SavedModel has no signature, and the converter wants at least one: save it again with "
     "tf.saved_model.save(module, folder, signatures={'serving_default': module.step})"
 )
-_PLAIN_ERRORS = frozenset({"CustomCodeError", "KerasLoadError"})
+_PLAIN_ERRORS = (CustomCodeError, KerasLoadError)
 """Errors of the tool's own, whose whole message is for the user."""
 
 _REFUSED = RefusedByLibraryError.__name__
@@ -85,8 +87,11 @@ class Decision(NamedTuple):
 def is_not_loaded(proof: Proof | None) -> bool:
     """Tell whether a model could not even be loaded: nothing is known of its conversion."""
     conversion = None if proof is None else proof.conversion
-    told = conversion and conversion.record.exception_type
-    return told == "MissingCustomObjectError" or told in _PLAIN_ERRORS
+    if not conversion:
+        return False
+    told = conversion.record
+    missing = told.exception_type == MissingCustomObjectError.__name__
+    return missing or bool(told.said_by(*_PLAIN_ERRORS))
 
 
 def refused_by_library(graph: Graph, findings: Iterable[Finding], proof: Proof | None) -> str:
@@ -130,6 +135,15 @@ def is_fused_wrongly(proof: Proof | None) -> bool:
     if any(run.refusal for run in proof.parity.runs):
         return False
     return any(node.op in _FUSED for node in read_graph(proof.content).nodes)
+
+
+_LOST_INPUT = re.compile(r"Node '[^']+': Unknown input node '")
+
+
+def is_broken_beside(proof: Proof | None) -> bool:
+    """Tell whether a node that no call runs takes what is not there: the converter imports all."""
+    conversion = None if proof is None else proof.conversion
+    return bool(conversion and _LOST_INPUT.search(conversion.record.message))
 
 
 def fatal_shared_reads(proof: Proof | None) -> tuple[SharedRead, ...]:
@@ -285,7 +299,7 @@ def _of_no_variable(graph: Graph, proof: Proof, shown: LogDiagnosis | None) -> s
     """Say what stopped the converter where it was no variable; nothing where it was one."""
     assert proof.conversion is not None
     record = proof.conversion.record
-    if told := _before_conversion(graph, record):
+    if told := _before_conversion(graph, record) or _broken_beside(graph, proof):
         return told
     if _OF_INTEGERS.search(record.message):
         return QUANTIZED_ALREADY
@@ -298,7 +312,7 @@ def _of_no_variable(graph: Graph, proof: Proof, shown: LogDiagnosis | None) -> s
     if curable and (shown is None or not shown.of_variables):
         return f"{', '.join(map(printable, ops)) or proof.reason}: {curable}"
     if shown is None or (not shown.of_variables and shown.rank >= LAST_RESORT):
-        return f"{proof.reason} ({UNEXPLAINED})"
+        return f"{proof.reason} ({UNEXPLAINED}): {code.SEE_WHY}"
     return "" if shown.of_variables else _told(shown)
 
 
@@ -306,7 +320,7 @@ def _before_conversion(graph: Graph, record: Record) -> str:
     """Say what a model lacks before there is anything to convert; empty if it lacks nothing."""
     if format_of(graph).lacks_signature(graph):
         return _NO_SIGNATURE
-    if record.exception_type == "MissingCustomObjectError":
+    if record.exception_type == MissingCustomObjectError.__name__:
         return _custom_code(graph, record.message)
     if unknown := _UNKNOWN_OP.search(record.message):
         command = f"varhandle diagnose {code.shell(graph.source)} --trust --import MODULE"
@@ -314,7 +328,14 @@ def _before_conversion(graph: Graph, record: Record) -> str:
             f"it needs the op {printable(unknown[1])}, which TensorFlow does not have: {command}, "
             "where MODULE is the Python package that registers it"
         )
-    return record.message if record.exception_type in _PLAIN_ERRORS else ""
+    return record.said_by(*_PLAIN_ERRORS)
+
+
+def _broken_beside(graph: Graph, proof: Proof) -> str:
+    if not is_broken_beside(proof):
+        return ""
+    command = code.cure_command(graph.source, inference_signature(graph))
+    return f"{proof.reason}, and TensorFlow loads it without: {command} saves it anew"
 
 
 def _custom_code(graph: Graph, names: str) -> str:
@@ -324,7 +345,8 @@ def _custom_code(graph: Graph, names: str) -> str:
         ["varhandle diagnose", code.shell(graph.source)]
         + [f"--import {code.shell(module)}" for module in modules]
     )
-    which = ", where FILE.py is the Python file that defines it" * ("FILE.py" in modules)
+    which = f", where FILE.py is the Python file that defines it; or, {EXPORT}"
+    which = which if "FILE.py" in modules else ""
     return f"it needs {names}, which neither Keras nor the file has: {command}{which}"
 
 
@@ -435,7 +457,7 @@ def _causes(graph: Graph, proof: Proof) -> Iterator[str]:
     if known and not curable:
         yield f"{text}: {known.pop(0)}"
     else:
-        yield f"{text}, and {curable or UNEXPLAINED}"
+        yield f"{text}, and {curable or f'{UNEXPLAINED}: {code.SEE_OP}'}"
     yield from known
 
 
@@ -465,6 +487,9 @@ def _file(graph: Graph, findings: tuple[Finding, ...], proof: Proof) -> Decision
     refused = all(run.refusal for run in runs)
     missing = missing_kernels(graph, proof.content) if refused else misread_weights(proof.content)
     fault = f"the file does not run rightly ({lines})"
+    known = tuple(missing or _refusals(proof))
     if twice := fatal_shared_reads(proof):
         fault = f"{fault}: {_reads_once(graph, twice)}"
-    return Decision(findings, _failing(runs), (fault, *(missing or _refusals(proof))))
+    elif not known:
+        known = (GIVE_ORIGINAL,)
+    return Decision(findings, _failing(runs), (fault, *known))

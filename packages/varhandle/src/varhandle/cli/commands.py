@@ -27,7 +27,8 @@ from varhandle.cli.program import (
     print_result,
     write_errors_as_unfinished,
 )
-from varhandle.display import inert, join_names, printable
+from varhandle.display import inert, join_names, one_line, printable
+from varhandle.errors import CHECK_PATH, NAME_PLACE, system_fault
 
 if TYPE_CHECKING:
     from varhandle.matrix.environments import Release
@@ -155,9 +156,11 @@ def _log(name: str) -> bytes:
         raise BadInputError("standard input: it is closed; name the file of the log")
     try:
         return read_stream(sys.stdin.buffer) if name == "-" else read_text(Path(name))
-    except (OSError, ValueError) as error:
+    except OSError as error:
         subject = "standard input" if name == "-" else name
-        raise BadInputError(f"{subject}: {getattr(error, 'strerror', None) or error}") from error
+        raise BadInputError(f"{subject}: {system_fault(error, CHECK_PATH)}") from error
+    except ValueError as error:  # a name that no file can have
+        raise BadInputError(f"{name}: {error}: {CHECK_PATH}") from error
 
 
 def _add_cure(commands: Any) -> None:
@@ -265,7 +268,8 @@ def _locate(options: argparse.Namespace) -> int:
         ("--html", options.html, ("",)),
     ):
         if is_given and mode not in modes:
-            words = f"{mode} takes no {flag}" if mode else f"{flag} is for --bisect-settings"
+            words = f"{mode} takes no {flag}: leave out one of the two"
+            words = words if mode else f"{flag} is for --bisect-settings: give both"
             raise BadInputError(words)
     if options.reduce:
         check_new_folder(options.reduce)  # before anything that takes its time
@@ -320,7 +324,9 @@ def _locate_refusal(options: argparse.Namespace) -> int:
     from varhandle.divergence.refusal_bisection import why_refused
 
     if options.file or options.inputs or options.calls:
-        raise BadInputError("--why is about the conversion of MODEL: it takes no file and no calls")
+        raise BadInputError(
+            "--why is about the conversion of MODEL: it takes no file and no calls, leave them out"
+        )
     with errors_as_bad_input(options.model):
         found = why_refused(
             options.model,
@@ -477,7 +483,7 @@ def _sweep(options: argparse.Namespace) -> int:
         specs += rows_of_list(options.list, **settings)
     _check_sarif(options, [spec.model for spec in specs])
     if options.fail_on == "worse" and not options.baseline:
-        raise BadInputError("--fail-on worse needs a --baseline to compare with")
+        raise BadInputError("--fail-on worse needs a --baseline to compare with: name one")
     try:
         with write_errors_as_unfinished(options.output):
             result = run_sweep(
@@ -570,8 +576,11 @@ def _matrix(options: argparse.Namespace) -> int:
         raise
     except NotInstalledError as error:
         raise BadInputError(f"uv installs the releases, and cannot: {error}") from error
-    except (OSError, ValueError) as error:
-        raise BadInputError(f"{path}: {error}") from error
+    except OSError as error:
+        raise BadInputError(f"{path}: {system_fault(error, NAME_PLACE)}") from error
+    except ValueError as error:
+        fault = f"no version matrix ({one_line(error)})"
+        raise BadInputError(f"{path}: {fault}: name one that this command has written") from error
     return 0 if all(installed) else 1
 
 
@@ -687,6 +696,6 @@ def _mcp(options: argparse.Namespace) -> int:
     from varhandle.mcp_server import serve
 
     if not options.folder.is_dir():
-        raise BadInputError(f"{options.folder}: there is no such folder")
+        raise BadInputError(f"{options.folder}: there is no such folder: {CHECK_PATH}")
     serve(options.folder)
     return 0

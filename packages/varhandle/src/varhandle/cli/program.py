@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from varhandle.display import inert, one_line
-from varhandle.errors import VarhandleError
+from varhandle.errors import CHECK_PATH, VarhandleError, system_fault
 from varhandle.extras import MissingExtraError
 
 UNFINISHED = 1
@@ -229,17 +229,18 @@ def print_result(result: Result, as_json: bool) -> None:
 @contextlib.contextmanager
 def errors_as_bad_input(subject: object) -> Iterator[None]:
     """Say of a signature, inputs or a setting that do not fit ``subject`` what is wrong."""
-    from varhandle.formats.trust import NotTrustedError
     from varhandle.graph import ModelFileError
 
     try:
         yield
     except (ModelFileError, MissingExtraError):  # they say what they are about
         raise
-    except NotTrustedError as error:
-        raise BadInputError(f"{subject}: {error}; if you trust it, say --trust") from error
-    except (KeyError, ValueError, OSError) as error:
+    except VarhandleError as error:
         raise BadInputError(f"{subject}: {one_line(error)}") from error
+    except OSError as error:
+        raise BadInputError(f"{subject}: {system_fault(error, CHECK_PATH)}") from error
+    except (KeyError, ValueError) as error:
+        raise BadInputError(f"{subject}: {one_line(error)}: run it with --help") from error
 
 
 @contextlib.contextmanager
@@ -250,7 +251,7 @@ def write_errors_as_unfinished(folder: Path) -> Iterator[None]:
     except BrokenPipeError:  # the reader's, not the disk's
         raise
     except OSError as error:
-        kept = "what was finished before is kept; the same command makes the rest"
+        kept = "what was finished before is kept; run the same command to make the rest"
         where = error.filename or folder
         raise UnfinishedError(f"{where}: {error.strerror or error}; {kept}") from error
 

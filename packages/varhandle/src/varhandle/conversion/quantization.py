@@ -103,7 +103,7 @@ def quantize(
         settings = replace(chosen.settings, representative_dataset=calls or None)
         record = convert(source, settings=settings, timeout=timeout).record
     if not record.ok:
-        raise QuantizationError(f"{chosen.name}: no file: {failure_reason(record)}")
+        raise QuantizationError(f"{chosen.name}: no file ({failure_reason(record)})")
     return Quantized(chosen, record.value, len(calls), in_float)
 
 
@@ -173,7 +173,7 @@ def quantize_file(
             tensorflow=False,
         )
     if not record.ok:
-        raise QuantizationError(f"the file could not be quantized: {failure_reason(record)}")
+        raise QuantizationError(f"the file could not be quantized ({failure_reason(record)})")
     counts = {name: len(calls) for name, calls in named.items()}
     made = _separated(record.value) if copies else record.value
     return QuantizedFile(made, len(content), counts)
@@ -210,7 +210,7 @@ def _tensor_names(content: bytes, wanted: Sequence[str]) -> list[str]:
             names.setdefault(decode(entry.name), set()).add(decode(tensors[entry.tensorIndex].name))
     unknown = sorted(set(wanted) - set(names))
     if unknown:
-        raise KeyError(f"no tensor {', '.join(unknown)} in the file")
+        raise KeyError(f"no tensor {', '.join(unknown)} in the file: name one that it has")
     return sorted(set().union(*(names[name] for name in wanted)))
 
 
@@ -229,7 +229,7 @@ def _named_calibration(
     else:
         by_signature = {next(iter(inputs)): calibration}
     if not by_signature or not all(map(len, by_signature.values())):
-        raise ValueError("calibration needs at least one call of each signature")
+        raise ValueError("there are no calls of a signature: give at least one call of each")
     unknown = sorted(set(by_signature) - set(inputs))
     if unknown:
         raise KeyError(f"no signature {', '.join(unknown)}; there are: {known}")
@@ -246,15 +246,15 @@ def _named_call(call: Call, inputs: Mapping[str, TensorSpec]) -> dict[str, Array
             raise KeyError(f"name the inputs of a call: {', '.join(inputs)}")
         call = {next(iter(inputs)): call}
     if set(call) != set(inputs):
-        raise KeyError(f"the inputs are {', '.join(inputs)}, and not {', '.join(call)}")
+        raise KeyError(f"the file takes {', '.join(inputs)}, and not {', '.join(call)}")
     named = {}
     for name, value in call.items():
         array, spec = np.asarray(value), inputs[name]
         if array.dtype.kind != np.dtype(spec.dtype).kind:
-            raise ValueError(f"the input {name} is of dtype {spec.dtype}, and not {array.dtype}")
+            raise ValueError(f"the input {name} takes dtype {spec.dtype}, and not {array.dtype}")
         if spec.shape is not None and not shape_fits(array.shape, spec.shape):
-            shapes = f"the shape {list(spec.shape)}, and not {list(array.shape)}"
-            raise ValueError(f"the input {name} has {shapes}")
+            shapes = f"{list(spec.shape)}, and not {list(array.shape)}"
+            raise ValueError(f"the input {name} takes shape {shapes}")
         named[name] = array.astype(spec.dtype, copy=False)
     return named
 

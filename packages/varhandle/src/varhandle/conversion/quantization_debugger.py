@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from varhandle.display import RichTable, Table
 from varhandle.errors import VarhandleError
+from varhandle.facts.recipes import TAKE_ANOTHER
 from varhandle.formats import ModelFormat, format_of, read_graph
 from varhandle.formats.base import ModelSource
 from varhandle.formats.trust import check_trust
@@ -33,8 +34,24 @@ _ROUNDING_ALONE = 1 / math.sqrt(12)
 """Root mean square error of rounding, in steps: that of an error spread evenly over one step."""
 
 
+_GIVE_DUMP = "give what its layer_statistics_dump writes"
+_RUN_DEBUGGER = "convert the model first, and give inputs that it takes"
+
+
 class QuantizationError(VarhandleError, ValueError):
-    """A file could not be quantized; the message says in one line why."""
+    """The converter, or a quantizer, made no file.
+
+    Attributes:
+        fault: Why, in one line.
+        step: What to do instead.
+    """
+
+    def __init__(self, fault: str, step: str = TAKE_ANOTHER) -> None:
+        self.fault, self.step = fault, step
+        super().__init__(f"{fault}: {step}")
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.fault, self.step)
 
 
 def failure_reason(record: Record) -> str:
@@ -107,14 +124,15 @@ def layer_errors(
     """
     calls = converter_calls(calibration)
     if not calls:
-        raise ValueError("layer errors need at least one call")
+        raise ValueError("there is no call to measure with: give at least one")
     with busy("measuring the layers"):
         model_format, opened = _debuggable(source)
         record = run_isolated(
             _layer_statistics, model_format, opened, calls, timeout=timeout, reads=opened.reads
         )
     if not record.ok:
-        raise QuantizationError(f"the layers could not be measured: {failure_reason(record)}")
+        fault = f"the layers could not be measured ({failure_reason(record)})"
+        raise QuantizationError(fault, _RUN_DEBUGGER)
     return read_layer_statistics(record.value)
 
 
@@ -201,7 +219,8 @@ def read_layer_statistics(statistics: str) -> LayerErrors:
             for row in csv.DictReader(io.StringIO(statistics))
         ]
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"no layer statistics of the QuantizationDebugger ({error})") from error
+        fault = f"no layer statistics of the QuantizationDebugger ({error})"
+        raise ValueError(f"{fault}: {_GIVE_DUMP}") from error
     return LayerErrors(tuple(sorted(found, key=lambda one: -one.steps)))
 
 

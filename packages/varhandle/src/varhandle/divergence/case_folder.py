@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from varhandle.atomic_write import check_takes_folder
-from varhandle.errors import VarhandleError
+from varhandle.errors import NAME_PLACE, VarhandleError, system_fault
 from varhandle.installation import installed_version
 
 SCRIPT, ISSUE = "reproduce.py", "issue.md"
@@ -26,7 +26,7 @@ def check_new_folder(folder: str | os.PathLike[str]) -> Path:
         if path.is_dir() and any(path.iterdir()):
             raise ReductionFolderError(f"{path}: the folder is not empty; name another one")
     except OSError as error:
-        raise ReductionFolderError(f"{path}: {error.strerror or error}") from error
+        raise ReductionFolderError(f"{path}: {system_fault(error, NAME_PLACE)}") from error
     return path
 
 
@@ -36,7 +36,7 @@ def new_folder(folder: str | os.PathLike[str]) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ReductionFolderError(f"{path}: {error.strerror or error}") from error
+        raise ReductionFolderError(f"{path}: {system_fault(error, NAME_PLACE)}") from error
     return path
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from varhandle.errors import VarhandleError
+from varhandle.errors import InternalError
 from varhandle.formats import format_of
 from varhandle.formats.base import ModelSource
 from varhandle.graph import Graph
@@ -220,7 +220,7 @@ class Part:
     outputs: tuple[str, ...]
 
 
-class CannotPartError(VarhandleError, ValueError):
+class CannotPartError(InternalError, ValueError):
     """A part takes something from outside that is neither a value nor a variable."""
 
 

@@ -23,10 +23,15 @@ from varhandle.divergence.other_runs import (
     first_without_looking,
     run_otherwise,
 )
-from varhandle.divergence.reduction import CannotReduceError, Reduction, reduce_difference
+from varhandle.divergence.reduction import (
+    REPORT_WHOLE,
+    CannotReduceError,
+    Reduction,
+    reduce_difference,
+)
 from varhandle.divergence.unseen_constants import explains_constants, unexplained_constants
 from varhandle.divergence.walk import compare_ops
-from varhandle.errors import VarhandleError
+from varhandle.errors import UnknownNameError, VarhandleError
 from varhandle.evaluate.given_inputs import Inputs
 from varhandle.evaluate.parity import DELEGATES, PLAIN
 from varhandle.evaluate.proof import (
@@ -41,6 +46,7 @@ from varhandle.evaluate.session import model_bytes
 from varhandle.evaluate.stateful_parity import CarriedState
 from varhandle.extras import require
 from varhandle.families.base import inference_signature
+from varhandle.families.code import SEE_DIAGNOSIS, SEE_WHY
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.custom_code import check_imports
 from varhandle.formats.tflite_reader import quantized_inputs
@@ -60,6 +66,10 @@ _INLINED = re.compile(r"^((Stateful)?PartitionedCall(_\d+)?/)+")
 
 A Keras model is called as a function, and a SavedModel's signature calls one.
 """
+
+
+_OTHER_MODEL = "it was made from another model: give that one, or leave out the file"
+_SHOW_IT = "bring inputs that show it (--inputs)"
 
 
 class CannotLocateError(VarhandleError, ValueError):
@@ -115,11 +125,11 @@ class Location(Rich):
         ``CannotReduceError`` where no op parts, or where it does so only within the whole.
         """
         if self.first is None:
-            raise CannotReduceError("no op parts: there is nothing to reduce")
+            raise CannotReduceError(f"no op parts, so there is nothing to reduce: {_SHOW_IT}")
         if self.first["number"] < 0:
-            raise CannotReduceError("no op makes what parts: there is nothing to cut out")
+            raise CannotReduceError(f"no op makes what parts: {REPORT_WHOLE}")
         if self.first["unseen"]:
-            raise CannotReduceError("no answer differs: bring inputs that show it (--inputs)")
+            raise CannotReduceError(f"no answer differs: {_SHOW_IT}")
         title = self.text().splitlines()[0]
         with locking(self._lock):
             return reduce_difference(self.first, title, self._compared, self.model)
@@ -306,7 +316,7 @@ def locate(
     chosen = inference_signature(graph, signature)
     load = loader_of(graph, chosen, trust, own_code)
     if chance := format_of(graph).left_to_chance(graph, [chosen]):
-        raise CannotLocateError(chance)
+        raise CannotLocateError(f"{chance}; {SEE_DIAGNOSIS}")
     content = None if file is None else file_content(file)
     what: dict[str, Any] = {"graph": graph, "load": load, "signature": chosen, "lifted": lifted}
     how: dict[str, Any] = {"inputs": inputs, "calls": calls, "timeout": timeout}
@@ -326,8 +336,7 @@ def locate(
             converted = conversion.content
             if content is None and converted is None:
                 raise CannotLocateError(
-                    f"there is no file to compare: {converter_words(conversion.record)}; "
-                    "`varhandle locate MODEL --why` names the part to blame"
+                    f"there is no file to compare: {converter_words(conversion.record)}; {SEE_WHY}"
                 )
         if converted is None and content is not None:
             what["unexplained"] = unexplained_constants(graph, content if file is None else file)
@@ -404,7 +413,9 @@ def _compared(
     }
     record = run_isolated(compare_ops, **sides, timeout=timeout, reads=load.reads)
     if not record.ok:
-        raise CannotLocateError(_words(record))
+        if told := record.said_by(UnknownNameError):
+            raise CannotLocateError(f"{told}: {_OTHER_MODEL}")
+        raise CannotLocateError(f"{_words(record).rstrip(':')}: {SEE_DIAGNOSIS}")
     found: dict[str, Any] = record.value
     _look_at_other_runs(found, None if lifted else content, name, timeout)
     return rests_on([asked]), {**found, "_compared": sides}
@@ -422,8 +433,7 @@ def _check_inputs(signature: Signature, asked: ReferenceCalls) -> None:
             for one in (declared, call)
         )
         raise CannotLocateError(
-            f"the file takes {takes or 'nothing'}, the model {gives or 'nothing'}: it was made "
-            "from another model"
+            f"the file takes {takes or 'nothing'}, the model {gives or 'nothing'}: {_OTHER_MODEL}"
         )
 
 
@@ -492,7 +502,7 @@ def _asked(
     called = called or _in_real_values(next(iter(made.signatures), made.main_signature), content)
     (asked,) = reference_calls(graph, [called], content, inputs=inputs, at_least=count or 0)
     if not asked.calls:
-        raise CannotLocateError(asked.refusal)
+        raise CannotLocateError(f"{asked.refusal} (give them by --inputs)")
     return asked
 
 

@@ -454,10 +454,15 @@ class _Session:
         if functional is not self.graph_def:
             self._session, graph = _opened(functional)
             self.graph_def = graph.as_graph_def()
+        # What the answers do not need is not run: nobody has looked whether it may be.
+        needed = closure(
+            (graph.get_tensor_by_name(name).op for name in loaded.fetches.values()),
+            lambda op: [*(tensor.op for tensor in op.inputs), *op.control_inputs],
+        )
         found = [
             tensor
             for op in _with_one_value(graph.get_operations())
-            if op.type not in _WITHOUT_VALUE
+            if op.type not in _WITHOUT_VALUE and op in needed
             for tensor in op.outputs
             if tensor.dtype.base_dtype.name not in ("resource", "variant")
         ]

@@ -78,7 +78,7 @@ def parse_other_releases(texts: Sequence[str]) -> tuple[OtherRelease, ...]:
         match = re.fullmatch(rf"({_CONVERTER}|{_RUNTIME})==(\d{{1,4}}(?:\.\d{{1,4}}){{2}})", text)
         if match is None:
             said = f"{_CONVERTER}==2.19.1 or {_RUNTIME}=={LITERT_RELEASES[0]}"
-            raise UnknownReleaseError(f"{text!r} is no release such as {said}")
+            raise UnknownReleaseError(f"{text!r} is no release: name one such as {said}")
         found.append(OtherRelease(match[1], match[2]))
     if not texts:
         measured = [str(entry["version"]) for entry in measured_releases()]
@@ -123,7 +123,7 @@ class OtherReleases:
             here = pythons_here()
             pythons = choose_pythons(wanted, here) if release.converts else here
             needed = tensorflow_packages if release.converts else litert_packages
-            refused = NotInstalledError("there is no CPython on this machine")
+            refused = NotInstalledError("there is no CPython here", "install one, as uv does")
             for python in pythons.values():
                 command = uv_run(needed(release.version), python)
                 try:

@@ -58,6 +58,9 @@ _MOST_TOGETHER = 6
 """Axes of two sizes, beyond which it is not tried which of them belong together."""
 
 
+REPORT_WHOLE = "leave out --reduce, and report it with the whole model"
+
+
 class CannotReduceError(VarhandleError, ValueError):
     """Nothing smaller than the whole shows the difference; the message is one line."""
 
@@ -634,11 +637,13 @@ def reduce_difference(
         reads = getattr(compared["load"], "reads", ())
         record = run_isolated(measure_in_child, first, **compared, reads=reads)
     if not record.ok:
-        raise CannotReduceError(f"the op cannot be cut out: {short_message(record.message)}")
+        fault = f"the op cannot be cut out ({short_message(record.message)})"
+        raise CannotReduceError(f"{fault}: {REPORT_WHOLE}")
     case, tries = _shrunk(record.value, seconds)
     measured = _measured(case)
     if measured is None or not measured.differs:
-        raise CannotReduceError("the op that parts does not differ when it runs alone")
+        fault = "the op that parts does not differ when it runs alone"
+        raise CannotReduceError(f"{fault}: {REPORT_WHOLE}")
     # No part can be found in a model that the converter refuses: it makes no file of the whole.
     is_refused = compared["witness"] is None
     is_sound = bool(case.twin or case.kernels)

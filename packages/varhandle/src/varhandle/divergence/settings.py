@@ -35,6 +35,7 @@ from varhandle.extras import require
 from varhandle.facts.recipes import RECIPES, Recipe, requested_recipe
 from varhandle.families import clamped_infinity, lost_activation
 from varhandle.families.base import inference_signature
+from varhandle.families.code import SEE_DIAGNOSIS, SEE_WHY
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.base import ModelSource
 from varhandle.formats.custom_code import check_imports
@@ -194,17 +195,17 @@ def bisect_settings(
         plain, refusal = converted(None, ())
         known = given if plain is None else plain
         if known is None:
-            raise CannotLocateError(f"there is no file to compare: {refusal}")
+            raise CannotLocateError(f"there is no file to compare: {refusal}; {SEE_WHY}")
         made = read_graph(known)
         called = format_of(graph).call_signature(graph, chosen)
         called = called or next(iter(made.signatures), made.main_signature)
         (asked,) = reference_calls(graph, [called], known, inputs=inputs, at_least=calls or 0)
         if not asked.calls:
-            raise CannotLocateError(asked.refusal)
+            raise CannotLocateError(f"{asked.refusal} (give them by --inputs)")
         answered = ask_model(load, asked.calls, chosen, timeout=timeout)
         if not answered.ok:
             raise CannotLocateError(
-                f"the model gives no answers: {short_message(answered.message)}"
+                f"the model gives no answers: {short_message(answered.message)}: {SEE_DIAGNOSIS}"
             )
         bisection = _Bisection(
             [dict(call) for call in asked.calls][: len(answered.value.answers)],
@@ -251,7 +252,7 @@ class _Bisection:
         samples = [list(call.values()) for call in self._calls]
         content, refusal = (given, "") if given else self._converted(recipe, samples)
         if content is None:
-            raise CannotLocateError(f"there is no file to compare: {refusal}")
+            raise CannotLocateError(f"there is no file to compare: {refusal}; {SEE_WHY}")
         self._content = content
         first = self._try("kernels", DELEGATES, content, recipe)
         flipping = [

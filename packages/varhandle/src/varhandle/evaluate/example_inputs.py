@@ -204,7 +204,8 @@ class _MadeUp:
             return np.asarray(both).astype(dtype)
         whole = dtype.removeprefix("u") in {"int8", "int16", "int32", "int64"}
         if not whole and dtype not in _FLOATS:
-            raise CallsError(f"input {name} is {printable(dtype)}: no example can be made up")
+            fault = f"input {name} is {printable(dtype)}: no example can be made up"
+            raise CallsError(f"{fault}, give inputs of your own")
         if fact is None and whole:
             pixels = dtype == "uint8" and image_layout(spec) is not None
             fact = ValueRange(0, 255 if pixels else largest, "", whole=True)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from varhandle.display import counted, join_all, printable
-from varhandle.errors import VarhandleError
+from varhandle.errors import CHECK_PATH, VarhandleError
 from varhandle.evaluate.input_facts import InputFact, ValueDistribution, ValueRange
 from varhandle.formats.regular_file import open_regular
 from varhandle.graph import Signature, TensorSpec, shape_fits
@@ -40,8 +40,11 @@ _PIXELS = frozenset(
 _SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 )
+_CALL_IT = "call it in a Python of your own, and mend it there"
+_LEAVE_OUT = "leave it out, or save it again"
+_SAVE_ARRAYS = "save the arrays again, with np.savez"
 _KINDS = (
-    "inputs are an .npz or .npy file, a folder of images, or a function that yields them "
+    "give an .npz or .npy file, a folder of images, or a function that yields them "
     "(FILE.py:function or module:function)"
 )
 
@@ -197,8 +200,8 @@ class _Fit:
         for name, spec in self.specs.items():
             array = np.asarray(arrays[name])
             if array.ndim == 0:
-                fault = f"{source}: {printable(name)} has no first axis to count the calls"
-                raise CallsError(fault)
+                fault = f"{printable(name)} has no first axis to count the calls: give it one"
+                raise CallsError(f"{source}: {fault}")
             if not _fits(array.shape[1:], spec) and _fits((1, *array.shape[1:]), spec):
                 array, samples = array[:, np.newaxis], True
             if not _fits(array.shape[1:], spec):
@@ -206,7 +209,7 @@ class _Fit:
             cast[name] = self._cast(array, spec, source)
         counts = {len(array) for array in cast.values()}
         if len(counts) != 1 or counts == {0}:
-            fault = "the first axes must count the same calls, and at least one"
+            fault = "the first axes must count the same calls: give at least one in each"
             raise CallsError(f"{source}: {fault}")
         count = counts.pop()
         picked = self.picked(count) if samples else range(count)
@@ -236,7 +239,7 @@ def _fits(shape: Sequence[int], spec: TensorSpec) -> bool:
 def _misfit(shape: Sequence[int], spec: TensorSpec, source: str) -> CallsError:
     declared = [-1 if size is None else size for size in spec.shape or ()]
     return CallsError(
-        f"{source}: a call's {printable(spec.name)} has shape {declared}, and not "
+        f"{source}: a call's {printable(spec.name)} takes shape {declared}, and not "
         f"{list(shape)} (-1 is open; the first axis counts the calls)"
     )
 
@@ -267,9 +270,10 @@ def _read(path: Path) -> Any:
         raise
     except (OSError, ValueError, EOFError, KeyError, MemoryError) as error:
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CallsError(f"{path}: not an .npz or .npy file that can be read ({line})") from error
+        fault = f"not an .npz or .npy file that can be read ({line})"
+        raise CallsError(f"{path}: {fault}: {_SAVE_ARRAYS}") from error
     except Exception as error:  # zipfile and zlib raise errors of their own on a damaged archive
-        raise CallsError(f"{path}: the .npz file is damaged ({error})") from error
+        raise CallsError(f"{path}: the .npz file is damaged ({error}): {_SAVE_ARRAYS}") from error
 
 
 # A function of the user's.
@@ -282,11 +286,11 @@ def _run(module: str, name: str) -> Any:
         return record.value
     where = f"{printable(module)}:{printable(name)}"
     if record.outcome != "raised":
-        raise CallsError(f"{where}: {record.message}")
-    if record.exception_type == CallsError.__name__:
-        raise CallsError(f"{where}: {record.message}")
+        raise CallsError(f"{where}: {record.message}: {_CALL_IT}")
+    if told := record.said_by(CallsError):
+        raise CallsError(f"{where}: {told}")
     said = f"{record.exception_type}: {printable(short_message(record.message))}"
-    raise CallsError(f"{where} raised {said}")
+    raise CallsError(f"{where} raised {said}: {_CALL_IT}")
 
 
 def _called(module: str, name: str) -> Any:
@@ -294,7 +298,7 @@ def _called(module: str, name: str) -> Any:
     if module.endswith(".py"):
         path = Path(module)
         if not path.is_file():
-            raise CallsError("there is no such file")
+            raise CallsError(f"there is no such file: {CHECK_PATH}")
         sys.path.insert(0, str(path.parent.absolute()))
         spec = importlib.util.spec_from_file_location(path.stem, path)
         assert spec is not None and spec.loader is not None
@@ -347,14 +351,16 @@ def _image_calls(folder: Path, fit: _Fit, facts: Mapping[str, InputFact]) -> Giv
     files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in _SUFFIXES and f.is_file())
     if not files:
         raise CallsError(
-            f"{folder}: there is no image in this folder ({', '.join(sorted(_SUFFIXES))})"
+            f"{folder}: there is no image in this folder: put some there "
+            f"({', '.join(sorted(_SUFFIXES))})"
         )
     chosen = [str(files[i]) for i in fit.picked(len(files))]
     record = run_isolated(
         _decoded, chosen, layout, timeout=_SECONDS, tensorflow=False, reads=[folder, *chosen]
     )
     if not record.ok:
-        raise CallsError(f"{folder}: {printable(record.message.strip().splitlines()[0])}")
+        said = printable(record.message.strip().splitlines()[0])
+        raise CallsError(f"{folder}: {said}: {_LEAVE_OUT}")
     values, how = _pixels(spec, facts.get(spec.name), record.value)
     calls = [{spec.name: _arranged(image, layout)} for image in values]
     sizes = {image.shape[:2] for image in record.value}
@@ -396,7 +402,8 @@ def _decoded(files: list[str], layout: _Layout) -> list[Array]:
                     turned = Image.fromarray((np.asarray(turned) >> 8).astype("uint8"))
                 image = turned.convert({0: "L", 1: "L", 3: "RGB", 4: "RGBA"}[layout.channels])
         except Exception as error:  # whatever a decoder raises on a damaged file
-            raise CallsError(f"{Path(name).name} cannot be read: {error}") from error
+            fault = f"{Path(name).name} cannot be read ({error})"
+            raise CallsError(f"{fault}: {_LEAVE_OUT}") from error
         # An open size stays as it is, but that a network halves it some times: so it is cut.
         width, height = (
             wanted or max(32, min(own, 512) // 32 * 32)

@@ -103,9 +103,9 @@ def compare_latency(
     if there is nothing to time, or fewer than 2 runs, or fewer than 0 for the warm-up.
     """
     if not calls:
-        raise ValueError("there is no call to time")
+        raise ValueError("there is no call to time: give at least one")
     if runs < 2 or warm_up < 0:
-        raise ValueError(f"at least 2 runs and no negative warm-up; got {runs} and {warm_up}")
+        raise ValueError(f"take at least 2 runs, no negative warm-up: not {runs}, {warm_up}")
     for call in calls.values():
         for _ in range(warm_up):
             call()

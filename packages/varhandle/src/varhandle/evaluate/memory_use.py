@@ -55,8 +55,8 @@ def measure_memory(
     """
     content, source = model_bytes(model)
     record = run_isolated(_measured, content, inputs, signature, timeout=timeout, tensorflow=False)
-    if record.exception_type == "ModelFileError":
-        raise ModelFileError(source, record.message.removeprefix("<bytes>: "))
+    if told := record.said_by(ModelFileError):
+        raise ModelFileError(source, told.removeprefix("<bytes>: "))
     if not record.ok:
         raise RuntimeError(f"the model could not be measured: {record.message}")
     measured: Memory = record.value

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from varhandle.display import RichTable, Table, panel_html, printable
+from varhandle.errors import UnknownNameError
 from varhandle.evaluate.reference import Names, RefusedCallError, steps_of
 from varhandle.evaluate.session import Array, Inputs, Session, model_bytes
 from varhandle.progress_bar import busy
@@ -176,9 +177,10 @@ def check_parity(
         elif len(reference) == len(inputs):
             expected = [_named(answer) for answer in reference]
         else:
-            raise ValueError(f"{len(reference)} ready answers for {len(inputs)} calls")
+            fault = f"{len(reference)} ready answers for {len(inputs)} calls"
+            raise ValueError(f"{fault}: give one for each")
         if not expected[0]:
-            raise ValueError("the reference returned no outputs to compare")
+            raise ValueError("the reference returned no outputs: take one that does")
         records = run_both(content, inputs, signature, timeout)
     runs = [compare_run(kernels, one, expected, tolerance) for kernels, one in records.items()]
     return Parity(tuple(runs), tolerance)
@@ -199,8 +201,8 @@ def run_both(
 
 def checked_names(record: Record) -> Record:
     """Raise ``KeyError`` where a run was given names that the file does not have."""
-    if record.exception_type == "KeyError":
-        raise KeyError(record.message.strip("'\""))
+    if told := record.said_by(UnknownNameError):
+        raise UnknownNameError(told)
     return record
 
 
@@ -276,7 +278,7 @@ def _as_calls(calls: Sequence[Inputs] | Inputs) -> list[dict[str, Array]]:
         for call in calls
     ]
     if not named:
-        raise ValueError("parity needs at least one call to compare")
+        raise ValueError("there is no call to compare: give at least one call")
     return named
 
 

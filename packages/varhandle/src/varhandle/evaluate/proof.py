@@ -75,6 +75,7 @@ _QUANTIZED_OPS = frozenset({"QUANTIZE", "DEQUANTIZE"})
 _RUN_SECONDS = 120.0
 _SATURATION_CALLS = 300  # more than int8 has steps
 _BRING = "bring inputs of your own (--inputs)"
+_CALL_IT = "call it in the program that it comes from, and mend it there"
 
 
 @dataclass(frozen=True, eq=False)
@@ -522,11 +523,12 @@ def prove(
         CallsError: ``inputs`` do not fit.
     """
     if not Path(graph.source).exists():
-        return _unproved("the model is in memory only: nothing was converted or run")
+        reason = "the model is in memory only, and nothing was run: save it, and give its path"
+        return _unproved(reason)
     try:
         check_trust(graph, trust)
     except NotTrustedError as error:
-        return _unproved(f"nothing was run: {error}; --trust allows it")
+        return _unproved(f"nothing was run: {error.fault}; if you trust it, say --trust")
     wanted = {"inputs": inputs, "at_least": reference_calls}
     if format_of(graph).is_converted:
         names = [name for name in (signature, *beside) if name is not None]
@@ -564,7 +566,7 @@ def _prove_source(
         asked = [with_answers(one, load, timeout=timeout) for one in asked]
         parity = compare(content, asked, timeout=min(timeout, _RUN_SECONDS))
     except KeyError as error:
-        reason = f"not compared: the file takes other inputs ({printable(error.args[0])})"
+        reason = f"not compared: the file takes other inputs ({printable(error.args[0])}): {_BRING}"
         return _unproved(reason, conversion, content)
     why = doubt(graph, asked, parity)
     if chance and not (parity and refuses(parity)):  # answers that agree, or differ, tell nothing
@@ -605,9 +607,9 @@ def _reference_words(record: Record, origin: Origin) -> str:
             "reads and assigns, can be compared"
         )
     if record.exception_type == RefusedCallError.__name__:
-        made_up = "" if origin == "given" else f", which was made up: {_BRING}"
+        made_up = ": give others" if origin == "given" else f", which was made up: {_BRING}"
         return f"it refuses the first call ({words}){made_up}"
-    return f"{record.exception_type or record.outcome}: {words}"
+    return f"{record.exception_type or record.outcome}: {words}; {_CALL_IT}"
 
 
 _OP_COMPLAINT = re.compile(r"error: (?:loc\(.*\): )?'(tfl?\.\w+)' op ([^\n]+)")
@@ -662,7 +664,7 @@ def _prove_file(
             own = [{name: value for name, (value, _) in answer.items()} for answer in told]
             asked[number] = replace(one, answers=own)
     except KeyError as error:
-        return _unproved(f"not run: {printable(error.args[0])}", content=content)
+        return _unproved(f"not run: {printable(error.args[0])}: {_BRING}", content=content)
     first, stuck = asked[0], None
     if not parities:
         return _unproved(first.refusal, content=content)

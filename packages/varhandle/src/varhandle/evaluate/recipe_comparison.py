@@ -65,9 +65,9 @@ def compare_recipes(files: Mapping[str, bytes], inputs: Array, labels: Array) ->
         RuntimeError: The interpreter refuses a file.
     """
     if not files:
-        raise ValueError("there is no file to compare")
+        raise ValueError("there is no file to compare: give at least one")
     if len(inputs) != len(labels) or not len(inputs):
-        raise ValueError(f"a label for each input, please: {len(inputs)} and {len(labels)}")
+        raise ValueError(f"give a label for each input, and not {len(labels)} for {len(inputs)}")
     sessions = {name: Session(content) for name, content in files.items()}
     classes = {
         name: _classes(session, inputs)

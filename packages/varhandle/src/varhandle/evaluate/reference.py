@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from varhandle.errors import VarhandleError
+from varhandle.errors import InternalError
 from varhandle.formats import format_of
 from varhandle.formats.base import LoadedModel, ModelSource
 from varhandle.formats.custom_code import Import
@@ -35,11 +35,11 @@ Names = str | Sequence[str | None] | None
 Answer = dict[str, npt.NDArray[Any]]
 
 
-class NotRepeatableError(VarhandleError, ValueError):
+class NotRepeatableError(InternalError, ValueError):
     """The model itself answers differently each time: there is nothing to compare with."""
 
 
-class RefusedCallError(VarhandleError, RuntimeError):
+class RefusedCallError(InternalError, RuntimeError):
     """A model that was loaded refused a call: what it was called with may be the cause."""
 
 

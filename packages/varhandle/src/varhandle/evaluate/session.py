@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from varhandle.display import Rich, RichTable, Table, join_all, panel_html
-from varhandle.errors import VarhandleError
+from varhandle.errors import CHECK_PATH, UnknownNameError, VarhandleError, system_fault
 from varhandle.formats.regular_file import read_regular
-from varhandle.graph import ModelFileError, shape_fits
+from varhandle.graph import ModelFileError, damaged_file, shape_fits
 from varhandle.sandbox import Record, run_isolated
 from varhandle.tflite.file_identifier import CURE_MAKES_ONE, check_identifier
 
@@ -149,11 +149,11 @@ class Session(RichTable):
         elif not isinstance(inputs, Mapping):
             if len(self.inputs) != 1:
                 takes = f"{len(self.inputs)} inputs ({join_all(self.inputs)})"
-                raise KeyError(f"the model has {takes}: give them by name")
+                raise UnknownNameError(f"the model has {takes}: give them by name")
             inputs = {next(iter(self.inputs)): inputs}
         if inputs.keys() != self.inputs.keys():
             takes, got = join_all(self.inputs), join_all(inputs)
-            raise KeyError(f"the inputs are {takes}, and not {got}")
+            raise UnknownNameError(f"the model takes {takes}, and not {got}")
         fed = {}
         for name, value in inputs.items():
             tensor = self.inputs[name]
@@ -272,9 +272,9 @@ def infer(
         memory_limit=memory_limit,
         tensorflow=False,
     )
-    if record.exception_type in ("KeyError", "InputError"):  # the caller's mistake, not the file's
-        mistake = KeyError if record.exception_type == "KeyError" else InputError
-        raise mistake(record.message.strip("'\""))
+    for mistake in (UnknownNameError, InputError):  # the caller's, not the file's
+        if told := record.said_by(mistake):
+            raise mistake(told)
     return Inference(record)
 
 
@@ -296,7 +296,8 @@ def model_bytes(model: Model) -> tuple[bytes, str]:
     try:
         return read_regular(path), str(path)
     except OSError as error:
-        raise ModelFileError(path, f"cannot be read: {error.strerror or error}") from error
+        fault = f"cannot be read: {system_fault(error, CHECK_PATH)}"
+        raise ModelFileError(path, fault) from error
 
 
 def _open(
@@ -313,12 +314,13 @@ def _open(
             num_threads=threads,
         )
     except ValueError as error:  # what the flatbuffer's verifier does not accept
-        raise ModelFileError(source, str(error)) from error
+        raise damaged_file(source, str(error)) from error
 
 
 def _chosen(signatures: list[str], wanted: str | None) -> str | None:
     if wanted is not None and wanted not in signatures:
-        raise KeyError(f"no signature {wanted!r}; there are: {', '.join(signatures) or 'none'}")
+        known = ", ".join(signatures) or "none"
+        raise UnknownNameError(f"no signature {wanted!r}; there are: {known}")
     if wanted is None and len(signatures) > 1:
         raise ValueError(f"the file has several signatures; name one of {', '.join(signatures)}")
     return wanted if wanted is not None or not signatures else signatures[0]

@@ -109,6 +109,10 @@ RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in _ALL}
 """Name to recipe, the unquantized file first."""
 
 
+TAKE_ANOTHER = "take another recipe, or bring inputs as the model will meet them to calibrate with"
+"""What to do where a recipe makes no file, or one that answers otherwise."""
+
+
 class UnknownRecipeError(VarhandleError, ValueError):
     """There is no such recipe; the message lists those that there are."""
 

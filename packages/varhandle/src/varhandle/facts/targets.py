@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from varhandle.errors import VarhandleError
 from varhandle.facts.data_files import data_file
 from varhandle.facts.releases import minor
 
@@ -41,6 +42,10 @@ DEFAULT_TARGET = "litert"
 MICRO_TARGET = "micro"
 
 
+class UnknownTargetError(VarhandleError, ValueError):
+    """There is no target of this id; the message says which there are."""
+
+
 @dataclass(frozen=True)
 class Target:
     """A kind of runtime, and the builtin ops that it has a kernel for, in which versions."""
@@ -62,21 +67,21 @@ def find_target(identifier: str) -> Target:
     of TensorFlow Lite is ``"tflite-2.3"``, and one between two measured ones counts as the older.
 
     Raises:
-        ValueError: There is none of that id.
+        UnknownTargetError: There is none of that id (a ``ValueError``).
     """
     match = _OLD_RUNTIME.fullmatch(identifier)
     first, last = measured_runtimes()[0], measured_runtimes()[-1]
     if not match:
         if identifier not in TARGETS:
-            raise ValueError(
+            raise UnknownTargetError(
                 f"no target {identifier!r}; there are: {', '.join(TARGETS)}, and "
                 f"tflite-{first} to tflite-{last}"
             )
         return TARGETS[identifier]
     release = f"{int(match[1])}.{int(match[2])}"
     if not minor(first) <= minor(release) <= minor(last):
-        raise ValueError(
-            f"no target 'tflite-{release}': the releases {first} to {last} were measured"
+        raise UnknownTargetError(
+            f"no target 'tflite-{release}'; there are: tflite-{first} to tflite-{last}"
         )
     ops = ops_of([older for older in measured_runtimes() if minor(older) <= minor(release)][-1])
     name = f"TensorFlow Lite {release}"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from varhandle.display import join_names, printable
+from varhandle.errors import UnknownNameError
 from varhandle.facts.dtypes import Dtype, dtype_of
 from varhandle.facts.random_ops import BUILTIN_DRAWS, is_draw
 from varhandle.facts.releases import minor
@@ -79,7 +80,8 @@ def inference_signature(
     names = [signature.name for signature in signatures]
     if wanted is not None:
         if wanted not in names:
-            raise KeyError(f"no signature {wanted!r}; there are: {', '.join(names) or 'none'}")
+            known = ", ".join(names) or "none"
+            raise UnknownNameError(f"no signature {wanted!r}; there are: {known}")
         return wanted
     if len(names) < 2:
         return names[0] if names else None

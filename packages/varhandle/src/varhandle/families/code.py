@@ -189,6 +189,11 @@ def cure_comment(path: str, signature: str | None) -> str:
     )
 
 
+SEE_WHY = "`varhandle locate MODEL --why` names the part to blame"
+SEE_OP = "`varhandle locate MODEL` names the op that differs"
+SEE_DIAGNOSIS = "`varhandle diagnose MODEL` says what to do about it"
+
+
 def cure_command(path: str, signature: str | None) -> str:
     """Make the file on the command line."""
     return f"varhandle cure {shell(path)} model.tflite{_option(path, signature)}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from varhandle.errors import VarhandleError
+from varhandle.errors import InternalError
 from varhandle.formats.custom_code import Import, read_folders
 from varhandle.formats.regular_file import check_folder
 from varhandle.graph import Graph, ModelFileError, Signature
@@ -59,7 +59,7 @@ class ModelSource:
         return (self.path, *map(str, elsewhere), *read_folders(self.imports))
 
 
-class RefusedByLibraryError(VarhandleError, ValueError):
+class RefusedByLibraryError(InternalError, ValueError):
     """A model's own library does not load it; the message is the library's, of one line."""
 
 
@@ -99,7 +99,7 @@ class ModelFormat(ABC):
 
     def read_bytes(self, data: bytes | memoryview, source: str) -> Graph:
         """Read a model in memory, where the format has any there; raises ``ModelFileError``."""
-        raise ModelFileError(source, "such a model is read from its file, not from memory")
+        raise ModelFileError(source, "such a model is not read from memory: give its path")
 
     def constants(self, graph: Graph, content: bytes | None = None) -> Constants:
         """Return the constants of a model that was read, where the file shows them as such.

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
-from varhandle.errors import VarhandleError
+from varhandle.errors import CHECK_PATH, VarhandleError
 
 Import = str | tuple[str, Any]
 """A Python file (``my_layers.py``) or a module; or a name in the model, and what it stands for."""
@@ -32,7 +32,7 @@ def check_imports(
     named = [os.fspath(each) for each in imports]
     for name in named:
         if _is_file(name) and not Path(name).is_file():
-            raise CustomCodeError(f"--import {name}: there is no such file")
+            raise CustomCodeError(f"--import {name}: there is no such file: {CHECK_PATH}")
     for name, value in (custom_objects or {}).items():
         if getattr(value, "__module__", "") == "__main__":
             fault = "is defined in this program or notebook, which a child process cannot import"
@@ -52,7 +52,8 @@ def import_custom(imports: Iterable[Import]) -> dict[str, Any]:
             module = _imported(each)
         except Exception as error:  # whatever the user's own code raises
             cause = f"{type(error).__name__}: {error}"
-            raise CustomCodeError(f"--import {each}: it cannot be imported ({cause})") from error
+            fault = f"--import {each}: it cannot be imported ({cause})"
+            raise CustomCodeError(f"{fault}: run it by itself, and mend it there") from error
         objects |= {name: it for name, it in vars(module).items() if _can_be_named(it)}
     return objects
 

@@ -21,9 +21,8 @@ _MOST_MEMBERS = 10_000
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _NO_MODEL_ATTRIBUTES = frozenset({"save_counter", "optimizer", _OBJECT_GRAPH})
 _POINTER = rb"version https://git-lfs\.github\.com/"
-_FETCH = (
-    "a pointer of Git LFS in the place of the file: git lfs pull, where you cloned it, fetches it"
-)
+_FETCH = "a pointer of Git LFS in the place of the file: run git lfs pull, where you cloned it"
+_NO_MODEL = "of NumPy's, and no model: give it by --inputs, beside a model"
 _MARKS: Sequence[tuple[bytes, str]] = (
     # The version of the format as the first field: ONNX's is 3 or more, a SavedModel's is 1.
     (
@@ -42,12 +41,12 @@ _MARKS: Sequence[tuple[bytes, str]] = (
         " Of a PyTorch model, litert_torch.convert(model, inputs).export('model.tflite') makes the"
         " file, in the program that has the class",
     ),
-    (rb"\x93NUMPY", "an array of NumPy's, and no model"),
+    (rb"\x93NUMPY", f"an array {_NO_MODEL}"),
     (_POINTER, _FETCH),
     (
         rb"LITERTLM",
-        "a bundle of LiteRT-LM, which its own runtime takes: the .tflite files in it can be given,"
-        " where litert-lm-peek, of the package litert-lm-builder, has dumped them",
+        "a bundle of LiteRT-LM, which its own runtime takes: dump it with litert-lm-peek, of the"
+        " package litert-lm-builder, and give one of its .tflite files",
     ),
     (
         rb"GGUF|.{8}\{\"",
@@ -160,11 +159,14 @@ def refuse_foreign_archive(path: Path, suffixes: Sequence[str]) -> None:
         fault = f"an archive with {printable(models[0])} in it: unpack it, and give that"
         raise ModelFileError(path, fault)
     if names and all(name.endswith(".npy") for name in names):
-        raise ModelFileError(path, "arrays of NumPy's, and no model: --inputs takes such a file")
+        raise ModelFileError(path, f"arrays {_NO_MODEL}")
 
 
 _MODEL_NAMES = re.compile(r".+\.(tflite|keras|hdf5|h5|pbtxt|pb|meta|onnx|zip)|model\.json", re.I)
 _OF_KERAS = {"config.json", "metadata.json", "model.weights.h5"}
+
+
+NAME_MODEL = "; name the model itself, a file or the folder of a SavedModel"
 
 
 def hint_of_folder(folder: Path) -> str:

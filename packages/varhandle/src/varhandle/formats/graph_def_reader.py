@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -16,6 +17,7 @@ from varhandle.graph.broken_edges import broken_edge, missing_call
 from varhandle.graph.model import closure, output_index, refuse_too_much
 from varhandle.graph.op_roles import CHECKPOINT_OPS, RESTORE_OPS, VARIABLES, variable_role
 from varhandle.graph.resource_flow import EntryPoint, Handle, ResourceFlow, find_handles
+from varhandle.graph.signature_inference import running_nodes
 
 MAIN_GRAPH = "main graph"
 """Name of the function that stands for the graph itself. No library function can be called so:
@@ -43,7 +45,9 @@ def graph_of(graph_def: Any, source: str, model_format: str) -> Graph:
     """Make a ``Graph`` of a GraphDef, or raise ``ModelFileError``.
 
     A GraphDef holds no variable's value, so none is ``initialized``. The nodes with which a
-    variable starts, is saved and is restored are not reported as reads or assigns.
+    variable starts, is saved and is restored are not reported as reads or assigns. Only what runs
+    counts as code that it brings along: see ``running_nodes``. A function may be run by other ways
+    than by a call, and always counts.
     """
     functions = read_functions(graph_def, source)
     refuse_broken_edges(functions, graph_def, source)
@@ -55,15 +59,17 @@ def graph_of(graph_def: Any, source: str, model_format: str) -> Graph:
         Variable(h.name, h.dtype, h.shape, *flow.accesses(h, [entry]), initialized=False)
         for h in sorted(handles, key=lambda handle: handle.name)
     ]
-    saves = _saver(functions, flow)
+    graph = Graph(source, model_format, functions, tuple(variables))
+    saves, runs = _saver(functions, flow), running_nodes(graph)
 
     def is_ordinary(function: str, node: Node) -> bool:
+        if function == MAIN_GRAPH and node.name not in runs:
+            return True
         if node.op in RESTORE_OPS:
             return _only_restores(flow, function, node)
         return saves(function, node)
 
-    code = code_in_functions(functions, is_ordinary)
-    return Graph(source, model_format, functions, tuple(variables), embedded_code=code)
+    return replace(graph, embedded_code=code_in_functions(functions, is_ordinary))
 
 
 def main_entry(
@@ -197,8 +203,8 @@ def refuse_broken_edges(
     """
     main, *library = functions
     held = {function.name: function for function in library}
-    run = [node for node in main.nodes if live is None or node.name in live]
-    fault = broken_edge(main) or missing_call(run, held)
+    run = tuple(node for node in main.nodes if live is None or node.name in live)
+    fault = broken_edge(replace(main, nodes=run)) or missing_call(run, held)
     if fault:
         raise damaged_file(source, fault)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from varhandle.display import join_names, without_color
-from varhandle.errors import VarhandleError
+from varhandle.errors import InternalError, VarhandleError
 from varhandle.formats import keras_2
 from varhandle.formats.base import RefusedByLibraryError
 from varhandle.formats.custom_code import Import, import_custom
@@ -29,7 +29,7 @@ from varhandle.formats.keras_reader import is_operation_of_no_module
 from varhandle.graph import CustomObject
 
 
-class MissingCustomObjectError(VarhandleError, ValueError):
+class MissingCustomObjectError(InternalError, ValueError):
     """A model names classes or functions that neither Keras nor the imported modules have."""
 
 
@@ -305,7 +305,9 @@ def _unknown_names(config: Mapping[str, Any]) -> Iterator[str]:
     for value, _ in objects_of(config):
         name, inner = value.get("class_name"), value.get("config")
         if name == "function" and value.get("module") == "builtins":
-            name = inner
+            name = None
+            if isinstance(inner, str) and not _has_function(inner):
+                yield inner
         elif "module" in value or not isinstance(inner, Mapping):
             name = None
         of_keras_2 = isinstance(name, str) and (name in _KERAS_2 or name.startswith("__"))
@@ -315,6 +317,21 @@ def _unknown_names(config: Mapping[str, Any]) -> Iterator[str]:
             name = value.get(setting)
             if isinstance(name, str) and not hasattr(keras.activations, name):
                 yield name
+
+
+def _has_function(name: str) -> bool:
+    """Tell whether Keras has a function under this name where a file has it by its name alone.
+
+    Some names of ``keras.activations`` it takes as the word for an activation and not here: a
+    function of the author's that is called as one of these is not found.
+    """
+    import keras
+
+    told = {"module": "builtins", "class_name": "function", "config": name}
+    with contextlib.suppress(TypeError):
+        keras.saving.deserialize_keras_object({**told, "registered_name": "function"})
+        return True
+    return False
 
 
 _PARTS = (

@@ -35,7 +35,7 @@ class KerasModel(ModelFormat):
         # HDF5 file may have anything before it. What is read has to be what Keras would load.
         if path.suffix.lower() in {".keras", ".h5", ".hdf5"} and not self.is_named(path):
             fault = f"{self.container} whose name says {path.suffix}: Keras opens it by its name"
-            raise ModelFileError(path, f"{fault}, so call it {self.suffixes[0]}")
+            raise ModelFileError(path, f"{fault}: call it {self.suffixes[0]}")
         return read_keras(path, is_archive=isinstance(self, KerasArchive))
 
     def call_signature(self, graph: Graph, name: str | None) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from varhandle.errors import CHECK_PATH, system_fault
 from varhandle.formats.base import ModelFormat
 from varhandle.formats.foreign import (
     checkpoint_graph,
@@ -85,7 +86,8 @@ def read_graph(source: str | os.PathLike[str] | bytes | memoryview | Serializabl
                 path = _graph_of_checkpoint(path) or path
                 return recognized_format(path).read(path)
             except OSError as error:
-                raise ModelFileError(path, f"cannot be read: {error.strerror or error}") from error
+                fault = f"cannot be read: {system_fault(error, CHECK_PATH)}"
+                raise ModelFileError(path, fault) from error
         if hasattr(source, "SerializeToString"):
             source = source.SerializeToString()
         if isinstance(source, (bytes, bytearray, memoryview)):
@@ -120,9 +122,9 @@ def _garbage_collector_paused() -> Iterator[None]:
 def recognized_format(path: Path) -> ModelFormat:
     """Return the format of what is at a path; raises ``ModelFileError`` or ``OSError``."""
     if "\0" in str(path):
-        raise ModelFileError(repr(str(path)), "a path cannot hold a null character")
+        raise ModelFileError(repr(str(path)), f"a path cannot hold a null character: {CHECK_PATH}")
     if not path.exists():
-        fault = "there is no such file or folder"
+        fault = f"there is no such file or folder: {CHECK_PATH}"
         if path.is_symlink():
             fault = "a symbolic link that leads nowhere: give the place of the model itself"
         elif _ADDRESS.match(str(path)):

@@ -15,6 +15,8 @@ from io import FileIO
 from pathlib import Path
 from typing import IO
 
+from varhandle.errors import PlaceError
+
 LARGEST_MESSAGE = 2**31 - 1
 """Bytes of the largest protocol buffer message there can be."""
 
@@ -48,12 +50,14 @@ def check_folder(folder: Path) -> list[Path]:
         real, name = Path(os.path.realpath(path)), path.relative_to(folder)
         kind = _KINDS.get(stat.S_IFMT(real.stat().st_mode) if real.exists() else 0)
         if kind is not None:
-            raise OSError(f"{name} is {kind}, and no file: put the model's own file there")
+            fault = f"{name} is {kind}, and no file: put the model's own file there"
+            raise PlaceError(errno.EINVAL, fault)
         if not real.is_relative_to(root):
             if not caches & {real, real.parent}:
                 fault = f"{name} is a link out of the folder"
                 copy = f"cp -rL {shlex.quote(str(folder))} copy"
-                raise OSError(f"{fault}: copy the model ({copy}), and name the copy")
+                fault = f"{fault}: copy the model ({copy}), and name the copy"
+                raise PlaceError(errno.ELOOP, fault)
             elsewhere.append(real)
     return elsewhere
 
@@ -67,7 +71,7 @@ def open_regular(path: Path) -> FileIO:
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not stat.S_ISREG(mode):
-            raise OSError(NO_FILE)
+            raise PlaceError(errno.EINVAL, NO_FILE)
         return FileIO(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
@@ -80,7 +84,7 @@ def read_stretch(path: Path, start: int, size: int) -> bytes:
         file.seek(start)
         found = file.read(size)
     if len(found) < size:
-        raise OSError("it was cut short while it was read")
+        raise PlaceError(errno.EIO, "it was cut short while it was read: copy all of it again")
     return found
 
 
@@ -92,7 +96,8 @@ def read_regular(path: Path, most: int = LARGEST_MESSAGE) -> bytes:
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > most:
-            raise OSError(f"larger than any such file can be ({size:,} bytes)")
+            fault = f"larger than any such file can be ({size:,} bytes): give the model's own file"
+            raise PlaceError(errno.EFBIG, fault)
         content = bytearray(size)
         view, filled = memoryview(content), 0
         while filled < size and (count := file.readinto(view[filled:])):
@@ -113,7 +118,8 @@ def read_text(path: Path) -> bytes:
             if not waiting.poll(_UNTIL_A_WRITER):
                 first = file.read(1)  # ``None``, and no end, where a writer has nothing to say yet
                 if first == b"":
-                    raise OSError("a named pipe that nobody writes into")
+                    fault = "a named pipe that nobody writes into: name a file"
+                    raise PlaceError(errno.EPIPE, fault)
         os.set_blocking(file.fileno(), True)
         return (first or b"") + read_stream(file)
 
@@ -126,5 +132,5 @@ def read_stream(file: IO[bytes] | FileIO) -> bytes:
         read += len(part)
         if read > LARGEST_TEXT:
             fault = f"it has more than {LARGEST_TEXT:,} bytes: cut out the part that matters"
-            raise OSError(fault)
+            raise PlaceError(errno.EFBIG, fault)
     return b"".join(parts)

@@ -15,7 +15,7 @@ from varhandle.formats.base import (
     TFLiteConverter,
 )
 from varhandle.formats.custom_code import import_custom
-from varhandle.formats.foreign import hint_of_folder
+from varhandle.formats.foreign import NAME_MODEL, hint_of_folder
 from varhandle.formats.regular_file import check_folder
 from varhandle.graph import Graph, ModelFileError, Signature
 
@@ -50,7 +50,7 @@ class SavedModel(ModelFormat):
             if any(os.path.lexists(folder / name) for name in SAVED_MODEL_FILES):
                 check_folder(folder)  # it says what is there and is no file
             fault = f"no SavedModel: there is no {SAVED_MODEL_FILE} in this folder"
-            raise ModelFileError(path, f"{fault}{hint_of_folder(folder)}")
+            raise ModelFileError(path, f"{fault}{hint_of_folder(folder) or NAME_MODEL}")
         return read_saved_model(found, str(path))
 
     def path_to_load(self, source: str | os.PathLike[str]) -> str:

@@ -21,6 +21,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from varhandle.display import printable
+from varhandle.errors import CHECK_PATH, system_fault
 from varhandle.formats.checkpoint import read_checkpoint
 from varhandle.formats.embedded_code import code_in_functions
 from varhandle.formats.foreign import refuse_pointer
@@ -77,7 +78,7 @@ def meta_graphs(path: Path, source: str) -> list[Any]:
     try:
         check_folder(path.parent)
     except OSError as error:
-        raise ModelFileError(source, error.strerror or str(error)) from error
+        raise ModelFileError(source, system_fault(error, CHECK_PATH)) from error
     if path.suffix == ".pbtxt":
         saved_model = parse_text("SavedModel", read_regular(path), source)
     else:

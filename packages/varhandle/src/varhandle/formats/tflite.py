@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from varhandle.formats.base import ModelFormat, ModelSource
 from varhandle.graph import Graph, ModelFileError, Signature, damaged_file
-from varhandle.graph.model import NO_MODEL
+from varhandle.graph.model import GIVE_ORIGINAL, NO_MODEL
 
 if TYPE_CHECKING:
     from varhandle.formats.constants import Constant, Constants
@@ -85,4 +85,4 @@ class TFLite(ModelFormat):
         raise ModelFileError(source.path, NO_MODEL)
 
     def converter_code(self, signature: Signature | None, keys: Sequence[str]) -> NoReturn:
-        raise ModelFileError("source", "a .tflite file is converted already")
+        raise ModelFileError("source", f"a .tflite file is converted already: {GIVE_ORIGINAL}")

@@ -8,6 +8,7 @@ model of a gigabyte costs no more than its graph.
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import struct
@@ -16,7 +17,9 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+from varhandle.errors import PlaceError
 from varhandle.formats.regular_file import open_regular, read_regular, read_stretch
+from varhandle.graph.model import SAVE_AGAIN
 
 _READ_WHOLE = 32 * 2**20
 """Up to this size a file is read as it is."""
@@ -85,7 +88,8 @@ def _read(file: FileIO, at: int, count: int) -> bytes:
     file.seek(at)
     piece = file.read(count)
     if len(piece) < count:
-        raise OSError("it ends before its constants do, or was cut short while it was read")
+        fault = "it ends before its constants do, or was cut short while it was read"
+        raise PlaceError(errno.EIO, f"{fault}: {SAVE_AGAIN}")
     return piece
 
 

@@ -7,7 +7,14 @@ from varhandle.graph import Graph
 
 
 class NotTrustedError(VarhandleError, ValueError):
-    """A model brings code along, and the caller did not say that it is trusted."""
+    """A model brings code along (``fault``), and the caller did not say that it is trusted."""
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+        super().__init__(f"{fault}; if you trust it, say --trust (in Python, trust=True)")
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return type(self), (self.fault,)
 
 
 def check_trust(graph: Graph, trust: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from varhandle.graph.model import Graph, Node, Signature, TensorSpec, Variable, closure
 from varhandle.graph.op_roles import CHECKPOINT_OPS
@@ -82,9 +82,7 @@ def assigned_by_answers(graph: Graph) -> tuple[Variable, ...]:
     """Return the variables that are assigned by what makes the outputs: no training step."""
     main, *library = graph.functions
     nodes = {node.name: node for node in main.nodes}
-    live = set(
-        closure(sinks(graph), lambda name: (*nodes[name].sources, *nodes[name].control_inputs))
-    )
+    live = _needed(graph, sinks(graph))
     calls = {f.name: [call for node in f.nodes for call in node.calls] for f in library}
     called = [call for name in live for call in nodes[name].calls]
     reached = set(closure(called, lambda name: calls.get(name, ())))
@@ -95,6 +93,21 @@ def assigned_by_answers(graph: Graph) -> tuple[Variable, ...]:
             one.node in live if one.function == main.name else one.function in reached
             for one in variable.assigns
         )
+    )
+
+
+def running_nodes(graph: Graph) -> frozenset[str]:
+    """Return the nodes of the main graph that run to answer, or to save and restore.
+
+    What nothing of this waits for is left over from the program that made the graph.
+    """
+    return _needed(graph, [*sinks(graph), *_saver(graph)])
+
+
+def _needed(graph: Graph, ends: Iterable[str]) -> frozenset[str]:
+    nodes = {node.name: node for node in graph.functions[0].nodes}
+    return frozenset(
+        closure(ends, lambda name: (*nodes[name].sources, *nodes[name].control_inputs))
     )
 
 

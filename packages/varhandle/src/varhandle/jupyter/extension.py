@@ -83,7 +83,7 @@ class ToolHandler(APIHandler):
         Raises ``PathNotAllowedError``.
         """
         if not isinstance(path, str) or not path.strip("/"):
-            raise PathNotAllowedError("which file? its path is missing")
+            raise PathNotAllowedError("which file? its path is missing: give it")
         path = path.strip("/")
         if self.contents_manager.allow_hidden:
             return path
@@ -91,7 +91,8 @@ class ToolHandler(APIHandler):
         if hidden or (
             "\0" not in path and await ensure_async(self.contents_manager.is_hidden(path))
         ):
-            raise PathNotAllowedError(f"{path}: it is hidden, or outside of this server's folder")
+            fault = "it is hidden, or outside of this server's folder"
+            raise PathNotAllowedError(f"{path}: {fault}: move it there")
         return path
 
     def told(self) -> dict[str, Any]:
@@ -101,7 +102,7 @@ class ToolHandler(APIHandler):
         except ValueError:
             told = None
         if not isinstance(told, dict):
-            raise PathNotAllowedError("what was sent is no JSON object")
+            raise PathNotAllowedError("what was sent is no JSON object: send one")
         return told
 
     def refuse(self, error: VarhandleError | OSError) -> None:

@@ -122,7 +122,7 @@ class ToolRuns:
             for file in held:
                 run = self._holders[file]
                 if run is None or not run.ending:
-                    raise BusyError(f"{file.name}: another panel is at work on it")
+                    raise BusyError(f"{file.name}: another panel is at work on it: wait for that")
             await asyncio.sleep(_TICK)
 
     def end(self, name: str) -> bool:

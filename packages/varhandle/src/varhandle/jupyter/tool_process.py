@@ -69,8 +69,9 @@ def _answered(order: Mapping[str, Any], answers: TextIO) -> Answer:
             return verb(model, order)
     except VarhandleError as error:
         # The command's advice on trust is about an option of its own; a panel asks.
-        untrusted = isinstance(error.__cause__, NotTrustedError)
-        why = error.__cause__ if untrusted else error
+        cause = error.__cause__
+        untrusted = isinstance(cause, NotTrustedError)
+        why = cause.fault if isinstance(cause, NotTrustedError) else error
         return {"error": one_line(why), "untrusted": untrusted}
 
 

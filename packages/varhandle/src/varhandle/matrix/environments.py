@@ -27,7 +27,11 @@ class ReleaseInputError(VarhandleError, ValueError):
 
 
 class NotInstalledError(VarhandleError):
-    """A release could not be installed."""
+    """A release cannot be installed (``fault``)."""
+
+    def __init__(self, fault: str, step: str = "run uv by itself to see more") -> None:
+        self.fault = fault
+        super().__init__(f"{fault}: {step}")
 
 
 class StoppedError(VarhandleError):
@@ -50,12 +54,13 @@ def parse_releases(texts: Sequence[str]) -> tuple[Release, ...]:
     releases: dict[str, Release] = {}
     for text in texts:
         if not re.fullmatch(r"\d{1,4}(\.\d{1,4}){2}(@3\.\d{1,4}(\.\d{1,4})?)?", text, re.ASCII):
-            raise ReleaseInputError(f"{text!r} is no release such as 2.15.1 or 2.15.1@3.11")
+            fault = f"{text!r} is no release"
+            raise ReleaseInputError(f"{fault}: name one such as 2.15.1 or 2.15.1@3.11")
         version, _, python = text.partition("@")
         if minor(version) < min(WHEELS):
-            raise ReleaseInputError(f"{version} is too old: the cases run on 1.15 and later")
+            raise ReleaseInputError(f"{version} is too old: name 1.15 or a later one")
         if version in releases:
-            raise ReleaseInputError(f"{version} is asked for twice")
+            raise ReleaseInputError(f"{version} is asked for twice: name it once")
         releases[version] = Release(version, python or None)
     return tuple(releases.values())
 
@@ -97,7 +102,8 @@ def choose_pythons(release: Release, here: Mapping[str, Path]) -> dict[str, Path
     if not chosen:
         asked = release.python or f"{wanted[-1]} to {wanted[0]}"
         known = join_all(here, "none at all")
-        raise NotInstalledError(f"no CPython {asked} on this machine, only {known}")
+        fault = f"no CPython {asked} on this machine, only {known}"
+        raise NotInstalledError(fault, f"install {wanted[0]}, as uv does")
     return chosen
 
 
@@ -138,7 +144,7 @@ def install(command: Sequence[str], stop: threading.Event, seconds: float = 1800
     """
     done = run_with_descendants([*command, "-c", "pass"], uv_environment(), seconds, stop)
     if done.code is None:
-        raise NotInstalledError(f"still being installed after {seconds:.0f} s")
+        raise NotInstalledError(f"still being installed after {seconds:.0f} s", "run it again")
     if done.code:
         raise NotInstalledError(_reason(done.stderr))
 
@@ -146,7 +152,7 @@ def install(command: Sequence[str], stop: threading.Event, seconds: float = 1800
 def _uv() -> str:
     found = shutil.which("uv")
     if found is None:
-        raise NotInstalledError("there is no uv on the PATH: pip install uv")
+        raise NotInstalledError("there is no uv on the PATH", "pip install uv")
     return found
 
 

@@ -143,9 +143,9 @@ def measure_releases(
                 results = _run_cases(command, program, stop)
                 return {**entry, "python": python, "installed": True, "results": results}
             except NotInstalledError as error:
-                reason = reason or str(error)
+                reason = reason or error.fault
     except NotInstalledError as error:
-        reason = str(error)
+        reason = error.fault
     return {**entry, "installed": False, "reason": reason, "results": {}}
 
 

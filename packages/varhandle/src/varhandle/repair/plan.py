@@ -40,6 +40,7 @@ from varhandle.verdict_rules import (
     QUANTIZED_ALREADY,
     UNEXPLAINED,
     fatal_shared_reads,
+    is_broken_beside,
     is_fused_wrongly,
     is_not_loaded,
     other_floats,
@@ -286,7 +287,11 @@ def _mended_by(errors: dict[str, Finding], *steps: str) -> dict[str, Finding]:
 
 def _refuse(errors: Iterable[Finding]) -> None:
     for finding in errors:
-        raise NoCureError(f"no safe cure for {finding.id}: {finding.message}", finding)
+        raise _refused(finding)
+
+
+def _refused(finding: Finding, more: str = "") -> NoCureError:
+    return NoCureError(f"no safe cure for {finding.id}: {finding.message}{more}", finding)
 
 
 def _refuse_other(diagnosis: Diagnosis, change: str = "") -> None:
@@ -322,14 +327,10 @@ def _plan_for_graph_def(diagnosis: Diagnosis, errors: dict[str, Finding]) -> _Ch
     if unfrozen is None:
         return _Choice(["convert"], "All values are in the graph: it is a frozen one.")
     if assigned_by_answers(diagnosis.graph):
-        raise NoCureError(f"no safe cure for {unfrozen.id}: {unfrozen.message}", unfrozen)
+        raise _refused(unfrozen)
     checkpoint = checkpoint_beside(diagnosis.graph)
     if checkpoint is None:
-        raise NoCureError(
-            f"no safe cure for {unfrozen.id}: {unfrozen.message} No checkpoint beside the file "
-            "holds all of them.",
-            unfrozen,
-        )
+        raise _refused(unfrozen, " No checkpoint beside the file holds all of them.")
     names = join_names(v.name for v in diagnosis.variables)
     why = (
         f"The graph holds no value for {names}; the checkpoint {printable(checkpoint.name)} "
@@ -368,9 +369,10 @@ def _plan_for_source(
         return _rewritten(diagnosis, rewrites, narrow, why_calculated)
     if narrow:
         return _Choice(["widen-dtype", "convert"], why_calculated, narrow)
-    if lost is None and signature is not None:
+    broken = is_broken_beside(diagnosis.proof)
+    if lost is None and signature is not None and not broken:
         return _plan_for_signature(diagnosis, signature)
-    return _plan_to_track(lost)
+    return _plan_to_track(lost, broken)
 
 
 def _plan_for_keras(
@@ -387,8 +389,10 @@ def _plan_for_keras(
     return _Choice(["float32-policy", "export", "convert"], why, narrow)
 
 
-def _plan_to_track(lost: Finding | None) -> _Choice:
+def _plan_to_track(lost: Finding | None, broken: bool = False) -> _Choice:
     why = "The model has no signature: its call becomes one."
+    if broken:
+        why = "A node that no call runs takes what is not there: it is saved anew without."
     if lost is not None:
         why = (
             f"The file gives {join_names(lost.variables)} no value where the converter looks; "
@@ -506,7 +510,7 @@ def _rewritten(
         wrong = [v for v in mine if not dtype_of(v.dtype).calculated]
         for variable in wrong:
             if not dtype_of(variable.dtype).widened:
-                raise NoCureError(_no_carrier(variable, finding), finding)
+                raise _no_carrier(variable, finding)
         if wrong:
             why.append(_why_widened(wrong))
         narrow |= {v.dtype for v in wrong}
@@ -550,7 +554,7 @@ def _why_widened(state: Sequence[Variable]) -> str:
     )
 
 
-def _no_carrier(variable: Variable, finding: Finding) -> str:
+def _no_carrier(variable: Variable, finding: Finding) -> NoCureError:
     if variable.dtype == "string":
         why = "and no number stands for its values"
     elif dtype_of(variable.dtype).loss:
@@ -558,4 +562,4 @@ def _no_carrier(variable: Variable, finding: Finding) -> str:
     else:
         why = "which the tool cannot carry in another dtype"
     name, dtype = printable(variable.name), printable(variable.dtype)
-    return f"no safe cure for {finding.id}: {name} is {dtype}, {why}"
+    return NoCureError(f"no safe cure for {finding.id}: {name} is {dtype}, {why}", finding)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from varhandle.diagnosis import Finding
 from varhandle.display import code_html, panel_html, printable
 from varhandle.errors import VarhandleError
+from varhandle.facts.recipes import TAKE_ANOTHER
 from varhandle.graph.model import GIVE_ORIGINAL
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ ADD_SIGNATURE = (
     'tf.saved_model.save(module, "signed", signatures=module.step).'
 )
 OTHER_OPS = "Write the model with ops that this runtime has, or take a later one."
-OTHER_RECIPE = "Take another recipe, or bring inputs as the model will meet them to calibrate with."
+OTHER_RECIPE = f"{TAKE_ANOTHER.capitalize()}."
 ORIGINAL_MODEL = f"{GIVE_ORIGINAL.capitalize()}."
 NO_VARIABLES = "The model has no variables: none is at fault."
 NO_FAMILY = "Write it with ops that have builtins, or leave it to the program around the model."
@@ -55,7 +56,7 @@ class NoCureError(VarhandleError, ValueError):
         self.reason = " ".join(reason.split())
         self.finding = finding
         self.location = location
-        self.change = change or (_by_hand(finding.fix) if finding else "")
+        self.change = change or change_for(finding, "")
         super().__init__(self.reason)
 
     def text(self) -> str:
@@ -89,6 +90,8 @@ def because(cause: str, change: str) -> NoCureError:
     return NoCureError(f"no safe cure: {cause}", change="" if ": varhandle " in cause else change)
 
 
-def _by_hand(fix: str) -> str:
-    """Leave out of a fix that the tool could try: it has."""
-    return fix.partition("# Without the program that made the file")[0].rstrip()
+def change_for(finding: Finding | None, otherwise: str) -> str:
+    """Return the fix of what was found, but for what the tool could try: it has."""
+    if finding is None:
+        return otherwise
+    return finding.fix.partition("# Without the program that made the file")[0].rstrip()

@@ -47,16 +47,18 @@ from varhandle.families import clamped_infinity
 from varhandle.formats import format_of, read_graph
 from varhandle.formats.base import LoadedModel
 from varhandle.formats.custom_code import check_imports
-from varhandle.formats.trust import check_trust
-from varhandle.graph import ModelFileError, Signature
+from varhandle.formats.trust import NotTrustedError, check_trust
+from varhandle.graph import Graph, ModelFileError, Signature
 from varhandle.repair.plan import RepairPlan, plan_repair
 from varhandle.repair.refusal import (
     ADD_SIGNATURE,
     BRING_INPUTS,
+    DIFFERS,
     OTHER_OPS,
     OTHER_RECIPE,
     WRITE_OTHERWISE,
     NoCureError,
+    change_for,
 )
 from varhandle.repair.steps import STEPS, RepairJob, close_more
 from varhandle.sandbox import run_isolated
@@ -271,9 +273,13 @@ def cure(
         require("tensorflow", "curing what is no .tflite file")
     elif recipe is not None:
         require("ai_edge_quantizer", f"{recipe} of a .tflite file")
-    check_trust(graph, trust)
     if not Path(graph.source).exists():
-        raise ModelFileError(graph.source, "a model file is wanted, not one in memory")
+        raise ModelFileError(graph.source, "a model file is wanted, and not one in memory")
+    try:
+        check_trust(graph, trust)
+    except NotTrustedError as error:
+        _refuse_as_read(graph, place, quantization, signature, error)
+        raise
     diagnosis = source
     if not isinstance(diagnosis, Diagnosis):
         diagnosis = diagnose(
@@ -298,6 +304,26 @@ def cure(
         return _run_plan(
             RepairJob(diagnosis, place, plan, inputs, trust, timeout, Path(folder), own_code)
         )
+
+
+def _refuse_as_read(
+    graph: Graph,
+    target: Target,
+    quantization: str | None,
+    signature: str | None,
+    error: NotTrustedError,
+) -> None:
+    """Refuse what the file alone shows to have no cure, which no trust would change."""
+    try:
+        plan_repair(
+            diagnose(graph, static=True, signature=signature),
+            target,
+            quantization,
+            signature=signature,
+        )
+    except NoCureError as refused:
+        refused.change = f"{refused.change}\n\n# {error}".lstrip()
+        raise refused from error
 
 
 def _run_plan(job: RepairJob) -> RepairResult:
@@ -437,7 +463,7 @@ def _compared(job: RepairJob, recipe: str | None) -> Parity | None:
         )
     except KeyError as error:
         reason = f"no cure: the file takes other inputs ({error.args[0]})"
-        raise NoCureError(reason, job.error) from error
+        raise NoCureError(reason, job.error, change_for(job.error, BRING_INPUTS)) from error
     if _left_to_chance(job) and not (parity and refuses(parity)):
         return None
     if parity is not None and not parity.passed:
@@ -467,7 +493,7 @@ def _differs(job: RepairJob, parity: Parity, recipe: str | None) -> NoCureError:
     verdicts = "; ".join(f"{run.kernels}: {run.verdict}" for run in parity.runs)
     how = f"quantized by {recipe}" if recipe else "made"
     reason = f"no cure: the file that was {how} does not answer as the model ({verdicts})"
-    change = ""
+    change = change_for(job.error, DIFFERS)
     if recipe:
         change = OTHER_RECIPE
     elif "keep-infinities" in job.plan.steps:

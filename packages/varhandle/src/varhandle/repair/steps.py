@@ -40,6 +40,7 @@ from varhandle.repair.refusal import (
     WRITE_OTHERWISE,
     NoCureError,
     because,
+    change_for,
 )
 from varhandle.sandbox import run_isolated
 from varhandle.savedmodel.checkpoint_freezer import checkpoint_beside, files_of, freeze_checkpoint
@@ -172,9 +173,11 @@ class RepairJob:
         if not record.ok:
             words = record.message.strip().splitlines()
             reason = f"{self.plan.id} does not work here: {words[0] if words else record.outcome}"
-            change = _CHANGES.get(record.exception_type or "", "")
+            said = record.exception_type
             if self.plan.id == STEPS["compare-with-keys"].plan_id:
-                change = ""  # the finding's own fix is for tables
+                said = ""  # the finding's own fix is for tables
+            change = change_for(self.error, WRITE_OTHERWISE)
+            change = _CHANGES.get(said or "", change)
             raise NoCureError(f"no safe cure: {reason}", self.error, change)
         self.source = target
 
@@ -275,7 +278,7 @@ def close_more(job: RepairJob) -> bool:
 def _closed_files(job: RepairJob) -> Iterator[None]:
     """Make one file after the other that runs; ``NoCureError`` if none does."""
     origin, plan, is_closed = job.source, job.plan, False
-    problem = NoCureError("no safe cure: it has no open sizes to close")
+    problem = NoCureError("no safe cure: it has no open sizes to close", change=WRITE_OTHERWISE)
     for number, shapes in enumerate(_closings(job)):
         job.source = origin
         try:
@@ -405,7 +408,8 @@ def _run_once(job: RepairJob) -> None:
         )
         if not record.ok:
             reason = f"the file does not run: {record.message or record.outcome}"
-            raise NoCureError(f"no safe cure: {reason}", job.error)
+            change = change_for(job.error, OTHER_BUILTINS)
+            raise NoCureError(f"no safe cure: {reason}", job.error, change)
 
 
 def _close_code(diagnosis: Diagnosis, plan: RepairPlan) -> list[str]:
@@ -584,7 +588,8 @@ def _convert_source(job: RepairJob, settings: ConverterSettings | None = None) -
         imports=job.imports,
     ).record
     if not record.ok:
-        change = "" if job.source == job.path and job.error else OTHER_BUILTINS
+        found = job.error if job.source == job.path else None
+        change = change_for(found, OTHER_BUILTINS)
         words = without_builtin(record) or converter_words(record)
         raise NoCureError(f"no safe cure: {words}", job.error, change)
     content: bytes = record.value
@@ -671,8 +676,8 @@ def _lift(job: RepairJob) -> None:
     try:
         job.lifted = lift_state(job.content)
     except CannotLiftError as error:
-        reason = f"no safe cure for {job.target.name}: {error}"
-        change = "Keep the state outside: make it an input and an output of the model."
+        reason = f"no safe cure for {job.target.name}: cannot lift the state: {error.fault}"
+        change = f"{error.step[0].upper()}{error.step[1:]}."
         raise NoCureError(reason, change=change) from error
     job.content = update_runtime_version(job.lifted.content)
 
@@ -710,7 +715,7 @@ def _quantize(job: RepairJob) -> None:
     except NoCureError:
         raise
     except (QuantizationError, ValueError, KeyError) as error:
-        reason = f"no safe cure with {recipe.name}: {error}"
+        reason = f"no safe cure with {recipe.name}: {getattr(error, 'fault', error)}"
         raise NoCureError(reason, change=OTHER_RECIPE) from error
 
 

@@ -109,7 +109,7 @@ def is_lock_on() -> bool:
 def denied_by_lock(what: str, consequence: str = "") -> str:
     """Say that the lock keeps a trusted model from something, and how to let it."""
     kept = f"the lock kept outside what the model reaches for ({what}){consequence}"
-    return f"{kept}: --no-lock lets it, where you trust the model"
+    return f"{kept}: if you trust the model, say --no-lock"
 
 
 @functools.cache

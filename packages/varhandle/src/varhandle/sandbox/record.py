@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from varhandle.display import Rich, code_html, panel_html, table_html, table_text, without_color
+from varhandle.errors import VarhandleError
 
 _LONGEST = 200  # characters of a message that a notebook shows; the record keeps all of it
 
@@ -78,6 +79,12 @@ class Record(Rich):
     def failing_ops(self) -> tuple[str, ...]:
         """The ops that ``ConverterError.errors`` names, each once, sorted."""
         return tuple(sorted({error.op for error in self.errors if error.op}))
+
+    def said_by(self, *errors: type[VarhandleError]) -> str:
+        """Return what an error of the tool's own said, of one of these classes; else ``""``."""
+        own = self.exception_type in {error.__name__ for error in errors}
+        quoted = re.fullmatch(r"(['\"])(.*)\1", self.message, re.DOTALL)  # as a KeyError is
+        return (quoted[2] if quoted else self.message) if own else ""
 
     def _headline(self) -> str:
         if self.outcome == "raised":

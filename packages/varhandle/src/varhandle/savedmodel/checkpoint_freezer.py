@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from varhandle.errors import VarhandleError
+from varhandle.errors import InternalError
 from varhandle.formats.base import LoadedModel
 from varhandle.formats.graph_def import GraphDef
 from varhandle.formats.registry import recognized_format
@@ -20,7 +20,7 @@ from varhandle.graph import Graph
 _VARIABLES = ("VarHandleOp", "VariableV2", "Variable")
 
 
-class CannotFreezeError(VarhandleError, ValueError):
+class CannotFreezeError(InternalError, ValueError):
     """A graph's variables do not get their values from the checkpoint; the message says why."""
 
 

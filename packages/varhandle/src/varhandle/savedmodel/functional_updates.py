@@ -17,13 +17,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from varhandle.errors import VarhandleError
+from varhandle.errors import InternalError
 
 MOST_PAIRS = 4_000_000
 """How many pairs of a row and an update are compared at most, at each call."""
 
 
-class CannotRewriteError(VarhandleError, ValueError):
+class CannotRewriteError(InternalError, ValueError):
     """A signature does something to a variable that cannot be written as a whole new value."""
 
 

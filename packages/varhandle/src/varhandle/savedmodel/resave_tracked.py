@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from varhandle.errors import VarhandleError
+from varhandle.errors import InternalError
 from varhandle.formats.base import LoadedModel
 from varhandle.formats.custom_code import Import
 from varhandle.formats.saved_model import load_old_optimizers
@@ -31,7 +31,7 @@ class Entry(NamedTuple):
     owner: Any  # the loaded model, which must live as long as the function is used
 
 
-class NoEntryError(VarhandleError, ValueError):
+class NoEntryError(InternalError, ValueError):
     """A SavedModel has no signature of that name, nor a call that could stand in for one."""
 
 

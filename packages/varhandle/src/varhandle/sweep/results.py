@@ -125,6 +125,9 @@ def _links(row: Row, folder: Path) -> list[tuple[str, str]]:
     ]
 
 
+_GIVE_SWEEP = "give the --output of an earlier sweep"
+
+
 def read_rows(folder: Path) -> tuple[Row, ...]:
     """Read the rows of a sweep's output folder, of which ``sweep.csv`` is enough.
 
@@ -137,10 +140,11 @@ def read_rows(folder: Path) -> tuple[Row, ...]:
             raise ValueError("its columns are others")
         return tuple(_row(record) for record in reader)
     except UnicodeError as error:
-        raise SweepInputError(f"{folder}: no sweep: {CSV_FILE}: it is no UTF-8 text") from error
+        fault = f"no sweep: {CSV_FILE}: it is no UTF-8 text"
+        raise SweepInputError(f"{folder}: {fault}: {_GIVE_SWEEP}") from error
     except (OSError, csv.Error, ValueError, TypeError, AttributeError) as error:
-        fault = getattr(error, "strerror", None) or error
-        raise SweepInputError(f"{folder}: no sweep: {CSV_FILE}: {fault}") from error
+        fault = str(getattr(error, "strerror", None) or error)
+        raise SweepInputError(f"{folder}: no sweep: {CSV_FILE}: {fault}: {_GIVE_SWEEP}") from error
 
 
 def _row(record: Mapping[str, str]) -> Row:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from varhandle.display import one_line
-from varhandle.errors import VarhandleError
+from varhandle.errors import CHECK_PATH, VarhandleError, system_fault
 from varhandle.facts.targets import DEFAULT_TARGET
 from varhandle.formats import looks_like_model
 from varhandle.formats.regular_file import read_text
@@ -24,6 +24,9 @@ LIST_COLUMNS = ("model", "signature", "inputs", "target", "quantization")
 
 _READ_WHOLE = 64 * 2**20
 _HEAD = 2**20
+
+
+_WRITE_ROWS = "write a line of titles and a row each, or an object of JSON a line"
 
 
 class SweepInputError(VarhandleError, ValueError):
@@ -80,7 +83,7 @@ def rows_of_models(
         recipes = [requested_recipe(quantization) for quantization in quantizations]
         for name in targets:
             find_target(name)
-    except ValueError as error:
+    except VarhandleError as error:
         raise SweepInputError(str(error)) from error
     rows = product(found, targets, recipes)
     return tuple(dict.fromkeys(RowSpec(*row, signature, inputs) for row in rows))
@@ -92,17 +95,21 @@ def _absolute(path: Path) -> Path:
 
 def _models(path: Path) -> list[Path]:
     if not os.path.lexists(path):
-        raise SweepInputError(f"{path}: there is no such file or folder")
+        raise SweepInputError(f"{path}: there is no such file or folder: {CHECK_PATH}")
     if not path.is_dir() or looks_like_model(path):
         return [path]
     try:
         models = [child for child in sorted(path.iterdir()) if looks_like_model(child)]
     except OSError as error:
-        raise SweepInputError(f"{path}: cannot be read: {error.strerror}") from error
+        raise _unread(path, error) from error
     if not models:
         fault = "neither a SavedModel nor a folder with models in it"
         raise SweepInputError(f"{path}: {fault}: name the models")
     return models
+
+
+def _unread(path: Path, error: OSError) -> SweepInputError:
+    return SweepInputError(f"{path}: cannot be read: {system_fault(error, CHECK_PATH)}")
 
 
 def rows_of_list(path: Path, **settings: Any) -> tuple[RowSpec, ...]:
@@ -134,7 +141,8 @@ def rows_of_list(path: Path, **settings: Any) -> tuple[RowSpec, ...]:
             own["inputs"] = _inputs_beside(path, values["inputs"])
         rows += rows_of_models([path.parent / values["model"]], **own)
     if not rows:
-        raise SweepInputError(f"{path}: there is no row in it: a line of titles, then a model each")
+        fault = "there is no row in it: write a line of titles, then a model each"
+        raise SweepInputError(f"{path}: {fault}")
     return tuple(rows)
 
 
@@ -148,15 +156,16 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         text = read_text(path).decode("utf-8-sig")
     except UnicodeError as error:
-        raise SweepInputError(f"{path}: cannot be read: it is no UTF-8 text") from error
+        fault = "cannot be read: it is no UTF-8 text: save it as such"
+        raise SweepInputError(f"{path}: {fault}") from error
     except OSError as error:
-        raise SweepInputError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise _unread(path, error) from error
     if path.suffix.lower() not in {".json", ".jsonl"}:
         try:
             reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
             yield from ((reader.line_num, line) for line in reader)
         except csv.Error as error:
-            raise SweepInputError(f"{path}: no CSV file: {error}") from error
+            raise SweepInputError(f"{path}: no CSV file ({error}): {_WRITE_ROWS}") from error
         return
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
@@ -164,9 +173,9 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             content = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise SweepInputError(f"{path}, line {number}: no JSON") from error
+            raise SweepInputError(f"{path}, line {number}: no JSON: {_WRITE_ROWS}") from error
         if not isinstance(content, dict):
-            raise SweepInputError(f"{path}, line {number}: no JSON object")
+            raise SweepInputError(f"{path}, line {number}: no JSON object: {_WRITE_ROWS}")
         yield number, content
 
 
@@ -204,14 +213,14 @@ def fingerprint(path: Path) -> str:
             with file.open("rb") as content:
                 digest.update(content.read(-1 if whole else _HEAD))
     except OSError as error:
-        raise SweepInputError(f"{path}: cannot be read: {error.strerror}") from error
+        raise _unread(path, error) from error
     return digest.hexdigest()
 
 
 def _regular_files(path: Path) -> Iterator[Path]:
     """Yield them in a fixed order; a link back up is not followed, and no pipe is waited for."""
     if not path.exists():
-        raise SweepInputError(f"{path}: there is no such file or folder")
+        raise SweepInputError(f"{path}: there is no such file or folder: {CHECK_PATH}")
     if path.is_file():
         yield path
     for folder, folders, files in os.walk(path):

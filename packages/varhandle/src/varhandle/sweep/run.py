@@ -26,6 +26,7 @@ from varhandle.atomic_write import (
     write_text,
 )
 from varhandle.display import printable
+from varhandle.errors import NAME_PLACE, system_fault
 from varhandle.extras import require
 from varhandle.formats.custom_code import check_imports
 from varhandle.sweep.baseline import Change, compare_rows
@@ -150,7 +151,8 @@ def connect(address: str, timeout: float = 5.0) -> Any:
         return distributed.Client(address, timeout=timeout, set_as_default=False)
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         fault = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SweepInputError(f"{address}: no scheduler answers ({fault})") from error
+        fault = f"no scheduler answers ({fault}): start it, or leave out --scheduler"
+        raise SweepInputError(f"{address}: {fault}") from error
 
 
 def run_sweep(
@@ -189,7 +191,8 @@ def run_sweep(
     try:
         check_takes_folder(folder)
     except OSError as error:
-        raise SweepInputError(f"{folder}: no folder for the results ({error.strerror})") from error
+        fault = f"no folder for the results: {system_fault(error, NAME_PLACE)}"
+        raise SweepInputError(f"{folder}: {fault}") from error
     folder = folder.resolve()
     token = uuid.uuid4().hex
     limits: dict[str, Any] = {"lock": lock, "timeout": timeout, "memory": memory}
@@ -254,10 +257,11 @@ def _claimed(folder: Path, token: str) -> Iterator[None]:
         lock.acquire()
         write_text(folder / TOKEN_FILE, token)
     except Timeout as error:
-        raise SweepInputError(f"{folder}: another sweep is writing into it") from error
+        fault = "another sweep is writing into it: wait, or name another --output"
+        raise SweepInputError(f"{folder}: {fault}") from error
     except OSError as error:
         where = error.filename or folder
-        raise SweepInputError(f"{where}: no place for the results ({error.strerror})") from error
+        raise SweepInputError(f"{where}: {system_fault(error, NAME_PLACE)}") from error
     try:
         yield
     finally:

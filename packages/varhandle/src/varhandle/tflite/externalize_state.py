@@ -184,7 +184,7 @@ def lift_state(model: bytes, initial_values: Mapping[str, npt.ArrayLike] | None 
         TypeError: ``model`` is not bytes.
     """
     if not isinstance(model, (bytes, bytearray, memoryview)):
-        raise TypeError(f"lift_state takes a file's bytes, not {type(model).__name__}")
+        raise TypeError(f"lift_state takes a file's bytes, and not {type(model).__name__}")
     content = bytes(model)
     lift = _Lift(unpack(content))
     if lift.has_variables:
@@ -248,8 +248,8 @@ class _Lift:
         needed = {key for effects in self.does.values() for key in effects.reads}
         for key in sorted(needed - set(initial)):
             raise CannotLiftError(
-                f"nothing in the file initializes the variable {key.name}; "
-                "give its first value in initial_values"
+                f"nothing in the file initializes the variable {key.name}",
+                "give its first value in initial_values",
             )
         used = sorted(assigned | needed)
         state_names = _state_names(sorted(assigned), self._signatures)
@@ -331,7 +331,7 @@ class _Lift:
             from varhandle.sandbox import run_isolated
         except ImportError as error:  # as in a browser, where there are no processes
             fault = f"the initial value of {names} is computed, and there is no interpreter here"
-            raise CannotLiftError(f"{fault}: lift the file where LiteRT is installed") from error
+            raise CannotLiftError(fault, "lift the file where LiteRT is installed") from error
         record = run_isolated(run_once, content, timeout=120.0, tensorflow=False)
         if not record.ok:
             reason = record.message.strip().splitlines()[0] if record.message.strip() else "no word"
@@ -446,7 +446,7 @@ def _check_names(given: Mapping[str, Any], names: Sequence[str]) -> None:
     unknown = sorted(set(given) - set(names))
     if unknown:
         known = ", ".join(names) or "none"
-        raise ValueError(f"there is no variable {unknown[0]!r}; the variables are: {known}")
+        raise ValueError(f"there is no variable {unknown[0]!r}; there are: {known}")
 
 
 def _state_names(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from varhandle.atomic_write import check_replaceable, write_all
+from varhandle.errors import NAME_PLACE, system_fault
 from varhandle.graph import ModelFileError
 from varhandle.tflite.plain_array import plain_arrays
 
@@ -54,7 +55,8 @@ def _writing(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ModelFileError(target, f"cannot be written: {error.strerror or error}") from error
+        fault = f"cannot be written: {system_fault(error, NAME_PLACE)}"
+        raise ModelFileError(target, fault) from error
 
 
 def _state_beside(target: Path) -> Path:

@@ -25,11 +25,23 @@ if TYPE_CHECKING:
 _NAMES = {value: name.lower() for name, value in vars(schema.TensorType).items()}
 
 
-class CannotLiftError(VarhandleError, ValueError):
-    """A model's state cannot be lifted out; the message says why, in one line."""
+KEEP_OUTSIDE = "keep the state outside: make it an input and an output of the model"
 
-    def __str__(self) -> str:
-        return f"cannot lift the state: {' '.join(str(self.args[0]).split())}"
+
+class CannotLiftError(VarhandleError, ValueError):
+    """The state of a file cannot become inputs and outputs; the message names op and variable.
+
+    Attributes:
+        fault: Why, in one line.
+        step: What to do instead.
+    """
+
+    def __init__(self, fault: str, step: str = KEEP_OUTSIDE) -> None:
+        self.fault, self.step = " ".join(fault.split()), step
+        super().__init__(f"cannot lift the state: {self.fault}: {step}")
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.fault, self.step)
 
 
 class VariableKey(NamedTuple):
@@ -94,7 +106,8 @@ def check_values(key: VariableKey, tensors: Sequence[schema.TensorT]) -> None:
     if len({_quantization(tensor) for tensor in tensors}) > 1:
         raise CannotLiftError(
             f"{variable} is quantized, and what is read from it has another scale or zero point "
-            "than what was assigned: lift the float model, and quantize that"
+            "than what was assigned",
+            "lift the float model, and quantize that",
         )
     shapes = {shape_of(tensor) for tensor in tensors}
     if None in shapes or len({len(shape or ()) for shape in shapes}) > 1:
@@ -102,7 +115,8 @@ def check_values(key: VariableKey, tensors: Sequence[schema.TensorT]) -> None:
     if len(shapes) > 1 and any(0 in (shape or ()) for shape in shapes):
         raise CannotLiftError(
             f"{variable} starts empty and grows, and the converter took it to stay empty: what "
-            "adds to it is not in the file; give it a first row and convert again"
+            "adds to it is not in the file",
+            "give it a first row and convert again",
         )
 
 
@@ -124,9 +138,9 @@ def checked_value(key: VariableKey, given: npt.ArrayLike, tensor: schema.TensorT
     dtype, shape = np.dtype(value_dtype(key, tensor)), shape_of(tensor) or ()
     value = np.asarray(given)
     if not np.can_cast(value.dtype, dtype, "same_kind"):
-        raise ValueError(f"initial_values: {key.name} is {dtype}, and not {value.dtype}")
+        raise ValueError(f"initial_values: {key.name} takes {dtype}, and not {value.dtype}")
     if not shape_fits(value.shape, shape):
         raise ValueError(
-            f"initial_values: {key.name} is of shape {list(shape)}, and not {list(value.shape)}"
+            f"initial_values: {key.name} takes shape {list(shape)}, and not {list(value.shape)}"
         )
     return PlainArray.of(value.astype(dtype))
