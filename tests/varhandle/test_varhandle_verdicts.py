@@ -18,6 +18,7 @@ from varhandle.evaluate.proof import Proof, prove
 from varhandle.families.base import Finding
 from varhandle.formats import read_graph
 from varhandle.graph import Function, Graph, Signature
+from varhandle.graph.model import GIVE_ORIGINAL
 from varhandle.sandbox import OpError, Record, process, run_isolated
 from varhandle.sandbox.process import GIB
 from varhandle.verdict_rules import decide
@@ -316,7 +317,8 @@ def test_what_no_family_knows_is_told_as_it_is():
     record = Record("raised", None, "ConverterError", "something new")
     decision = decide(SAVED, (), Proof(Conversion(record), reason="ConverterError: something new"))
     assert decision.other == (
-        "ConverterError: something new (no failure that the tool knows explains it)",
+        "ConverterError: something new (no failure that the tool knows explains it): "
+        "`varhandle locate MODEL --why` names the part to blame",
     )
 
 
@@ -337,7 +339,8 @@ def test_what_an_interpreter_refuses_is_said_as_explain_says_it(reference, refus
     told = " ".join(decision.other)
     assert match.message in told
     assert "no failure that the tool knows" not in told
-    assert len(decide(graph, (), compared(OTHERWISE, OTHERWISE, reference=reference)).other) == 1
+    _, *step = decide(graph, (), compared(OTHERWISE, OTHERWISE, reference=reference)).other
+    assert step == [GIVE_ORIGINAL] * (reference == "itself")  # of a model, the first says it
 
 
 def test_a_proof_says_itself_in_one_line():

@@ -332,4 +332,5 @@ def test_bad_input(wide, capsys):
 )
 def test_an_option_that_would_do_nothing_is_bad_input(specimen_path, capsys, options, told):
     assert main(["locate", str(specimen_path("counter")), *options.split()]) == 2
-    assert capsys.readouterr().err.rstrip().endswith(told)
+    step = "give both" if told.startswith("--releases") else "leave out one of the two"
+    assert capsys.readouterr().err.rstrip().endswith(f"{told}: {step}")

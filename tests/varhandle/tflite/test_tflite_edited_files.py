@@ -216,7 +216,7 @@ def test_a_variable_that_nothing_initializes_is_refused_and_can_be_given(leaky):
     [
         ({"Level": 0}, "no variable 'Level'; there are: level"),
         ({"level": np.zeros([4], "float32")}, r"shape \[1, 4\], and not \[4\]"),
-        ({"level": np.zeros([1, 4], "complex64")}, "level is float32, and not complex64"),
+        ({"level": np.zeros([1, 4], "complex64")}, "level takes float32, and not complex64"),
     ],
 )
 def test_an_initial_value_that_does_not_fit_is_refused(leaky, values, message):
