@@ -275,7 +275,7 @@ def test_nobody_without_the_right_to_write_contents(tmp_path, counting_file, mon
 
 def test_one_run_at_a_file(server, begun):
     status, error = error_of(ask(server, "diagnose", path="half"))
-    assert (status, error) == (409, "half: another panel is at work on it")
+    assert (status, error) == (409, "half: another panel is at work on it: wait for that")
     assert ask(server, "cure", path="half", output="n.tflite").status == 409
     *_, last = answers(ask(server, "diagnose", path="models/né w.tflite"))  # another file
     assert last["verdict"] == "ready"
