@@ -336,6 +336,21 @@ def test_a_float_tensor_is_the_one_of_that_name_and_no_longer_one(tf):
     assert "shift_again" in quantized and "shift" not in quantized
 
 
+def test_a_file_without_an_op_to_quantize_is_told(tf):
+    """By itself the quantizer asks for a calibration, which it has just had."""
+
+    @tf.function(input_signature=[tf.TensorSpec([4], name="x"), tf.TensorSpec([4], name="total")])
+    def added(x, total):
+        return {"total": total + x}
+
+    function = added.get_concrete_function()
+    content = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module()).convert()
+    calls = [{"x": np.ones(4, np.float32), "total": np.ones(4, np.float32)}]
+    assert quantized_ranges(quantize_file(content, calls).content).tensors
+    with pytest.raises(QuantizationError, match="no op to quantize beside what stays in float"):
+        quantize_file(content, calls, float_tensors=["total"])
+
+
 def test_activations_may_take_16_bits(two_ways):
     calibration = {"both": growing(4), "lone": LONE}
     wide = quantize_file(two_ways, calibration, activation_bits=16)

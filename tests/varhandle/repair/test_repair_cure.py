@@ -454,6 +454,18 @@ def test_what_was_called_and_answered_is_kept_for_the_picture(cured):
     assert made.float_bytes == len(made.content)
 
 
+def test_a_recipe_with_nothing_to_quantize_is_refused(tf, tmp_path):
+    """The only op adds to the state, which stays in float: inputs would change nothing."""
+    owner = tf.Module()
+    owner.total = tf.Variable(tf.zeros([4]))
+    step = tf.function(lambda x: {"y": owner.total.assign_add(x)})
+    signature = step.get_concrete_function(tf.TensorSpec([4], name="x"))
+    tf.saved_model.save(owner, str(tmp_path), signatures=signature)
+    with pytest.raises(NoCureError, match="no safe cure with int8: .* no op to quantize") as raised:
+        cure(tmp_path, quantization="int8")
+    assert raised.value.change == "Take the float file, without a recipe."
+
+
 def test_a_recipe_that_changes_nothing_is_told(cured):
     made = cured("counter", quantization="dynamic range")
     assert "changed nothing" in made.notes[-1]

@@ -174,6 +174,11 @@ def quantize_file(
         )
     if not record.ok:
         raise QuantizationError(f"the file could not be quantized ({failure_reason(record)})")
+    if record.value is None:
+        beside = " beside what stays in float" if in_float else ""
+        raise QuantizationError(
+            f"the file has no op to quantize{beside}", "take the float file, without a recipe"
+        )
     counts = {name: len(calls) for name, calls in named.items()}
     made = _separated(record.value) if copies else record.value
     return QuantizedFile(made, len(content), counts)
@@ -264,8 +269,8 @@ def _quantize_file(
     calibration: Mapping[str, list[dict[str, Array]]],
     activation_bits: int,
     float_tensors: Sequence[str],
-) -> bytes:
-    """Calibrate and quantize, in the child process."""
+) -> bytes | None:
+    """Calibrate and quantize, in the child process; ``None`` where no op is to be quantized."""
     from ai_edge_quantizer import calibrator, quantizer, recipe, recipe_manager
     from ai_edge_quantizer.utils import qsv_utils
 
@@ -279,8 +284,10 @@ def _quantize_file(
         content, num_threads=1, qsv_update_func=qsv_utils.min_max_update
     )
     calibrating.calibrate(calibration, manager)
+    if not (ranges := calibrating.get_model_qsvs()):
+        return None
     result = quantizer.Quantizer(bytearray(content), chosen).quantize(
-        calibrating.get_model_qsvs(), enable_progress_bar=False, enable_progress_report=False
+        ranges, enable_progress_bar=False, enable_progress_report=False
     )
     return _with_signed_outputs(bytes(result.quantized_model))
 

@@ -120,7 +120,7 @@ class UnknownRecipeError(VarhandleError, ValueError):
 def find_recipe(name: str) -> Recipe:
     """Return a recipe by its name; :class:`UnknownRecipeError` if there is none."""
     if name not in RECIPES:
-        raise UnknownRecipeError(f"no recipe {name!r}; there are: {', '.join(RECIPES)}")
+        raise UnknownRecipeError(f"no recipe {name!r}; there are: {', '.join(map(repr, RECIPES))}")
     return RECIPES[name]
 
 

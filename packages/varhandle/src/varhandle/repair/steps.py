@@ -716,7 +716,9 @@ def _quantize(job: RepairJob) -> None:
         raise
     except (QuantizationError, ValueError, KeyError) as error:
         reason = f"no safe cure with {recipe.name}: {getattr(error, 'fault', error)}"
-        raise NoCureError(reason, change=OTHER_RECIPE) from error
+        step = getattr(error, "step", "")
+        change = f"{step[0].upper()}{step[1:]}." if step else OTHER_RECIPE
+        raise NoCureError(reason, change=change) from error
 
 
 def _quantized_file(job: RepairJob, recipe: Recipe) -> bytes:
