@@ -80,7 +80,7 @@ def test_a_file_is_timed_beside_the_float32_file(monkeypatch):
 @pytest.mark.parametrize(
     ("recipe", "size", "words"),
     [
-        ("int4", 10, "no recipe 'int4'; there are: float32, dynamic range"),
+        ("int4", 10, "no recipe 'int4'; there are: 'float32', 'dynamic range'"),
         ("int8", 0, "from 1 to 1437, and is not 0"),
         ("int8", 1438, "from 1 to 1437, and is not 1438"),
     ],

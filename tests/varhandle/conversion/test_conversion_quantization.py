@@ -118,7 +118,7 @@ def test_calibration_sees_the_samples_that_it_is_given():
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ((CLASSIFIER, "int4"), ValueError, "no recipe 'int4'; there are: float32"),
+        ((CLASSIFIER, "int4"), ValueError, "no recipe 'int4'; there are: 'float32'"),
         ((CLASSIFIER, "int8"), ValueError, "int8 needs calibration"),
         ((CLASSIFIER, "selective", []), ValueError, "needs calibration"),
         ((CLASSIFIER, "int8", [np.zeros((1, 3), np.float32)]), QuantizationError, "int8: no file"),

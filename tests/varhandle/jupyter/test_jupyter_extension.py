@@ -151,7 +151,7 @@ def test_a_cure_writes_a_file_that_answers_as_the_model(server, tf):
 
 def test_a_refused_recipe_and_a_damaged_file_are_a_line_each(server):
     *_, last = answers(ask(server, "cure", path="half", output="o.tflite", quantization="int9"))
-    assert last["error"].startswith("half: no recipe 'int9'; there are: float32,")
+    assert last["error"].startswith("half: no recipe 'int9'; there are: 'float32',")
     *_, last = answers(ask(server, "diagnose", path="damaged.tflite"))
     assert last["error"].startswith("damaged.tflite:")
     assert "\n" not in last["error"]

@@ -461,7 +461,7 @@ def test_a_recipe_with_nothing_to_quantize_is_refused(tf, tmp_path):
     step = tf.function(lambda x: {"y": owner.total.assign_add(x)})
     signature = step.get_concrete_function(tf.TensorSpec([4], name="x"))
     tf.saved_model.save(owner, str(tmp_path), signatures=signature)
-    with pytest.raises(NoCureError, match="no safe cure with int8: .* no op to quantize") as raised:
+    with pytest.raises(NoCureError, match=r"with int8: .* no op to quantize") as raised:
         cure(tmp_path, quantization="int8")
     assert raised.value.change == "Take the float file, without a recipe."
 
