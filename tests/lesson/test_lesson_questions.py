@@ -130,6 +130,8 @@ def test_the_cure_of_a_card_is_three_lines_of_plain_tensorflow(found):
     if card is None:
         return
     assert 1 <= len(card.cure.splitlines()) <= 3
+    wide = [line for line in card.cure.splitlines() if len(line) > 96]
+    assert wide == [], "a window of 1280 pixels breaks it"
     nodes = [*ast.walk(ast.parse(card.cure))]
     imports = [node for node in nodes if isinstance(node, ast.ImportFrom)]
     assert not any(isinstance(node, ast.Import) for node in nodes)

@@ -70,9 +70,9 @@ CARD = Card(
     symptom="The int8 file names far fewer inputs rightly than the float file does.",
     cause="In some tensor the values have very different sizes, and one scale has to hold all of "
     "them.",
-    cure="options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=[worst])\n"
-    "debugger = tf.lite.experimental.QuantizationDebugger(converter=converter, "
-    "debug_dataset=dataset, debug_options=options)\ncontent = "
-    "debugger.get_nondebug_quantized_model()  # that layer in float",
+    cure="options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=[worst])"
+    "  # in float\n"
+    'given = {"converter": converter, "debug_dataset": dataset, "debug_options": options}\n'
+    "content = tf.lite.experimental.QuantizationDebugger(**given).get_nondebug_quantized_model()",
     pages=("quantizer", "debugger", "qat"),
 )

@@ -64,9 +64,8 @@ CARD = Card(
     symptom="The .tflite file has no signature, and TensorFlow warned that trackable_obj is "
     "missing.",
     cause="The function came to the converter alone, without an object that owns its variables.",
-    cure="from tensorflow.python.framework.convert_to_constants import "
-    "convert_variables_to_constants_v2 as freeze\nconverter = "
-    "tf.lite.TFLiteConverter.from_concrete_functions([freeze(traced)], tf.Module())\ncontent = "
-    "converter.convert()",
+    cure="from tensorflow.python.framework import convert_to_constants\n"
+    "frozen = convert_to_constants.convert_variables_to_constants_v2(traced)\n"
+    "content = tf.lite.TFLiteConverter.from_concrete_functions([frozen], tf.Module()).convert()",
     pages=("convert", "variables"),
 )
