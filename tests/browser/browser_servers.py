@@ -18,6 +18,11 @@ TOKEN = "browser-test"
 SETTINGS = {
     # Every cell in the page, so that it can be counted and photographed.
     "@jupyterlab/notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "none"},
+    # The next test's files lie where those of the last one did, which may just be saving itself.
+    "@jupyterlab/docmanager-extension/plugin.jupyterlab-settings": {
+        "autosave": False,
+        "lastModifiedCheckMargin": 10**12,  # milliseconds
+    },
     # As the Makefile sets it for everybody.
     "@jupyter-widgets/jupyterlab-manager/plugin.jupyterlab-settings": {"saveState": True},
 }
