@@ -39,7 +39,7 @@ def _export(
         )
     content = _convert(model, input_signature, options)
     Path(filepath).write_bytes(content)
-    if verbose is not False and keras.config.is_interactive_logging_enabled():
+    if (verbose or verbose is None) and keras.config.is_interactive_logging_enabled():
         print(f"Saved artifact at '{filepath}'.")
 
 

@@ -86,6 +86,30 @@ def test_what_keras_refuses_is_refused_in_its_words(exports, tmp_path, name, opt
 
 
 @exports_litert
+@pytest.mark.parametrize(
+    ("verbose", "interactive"),
+    [(None, True), (True, True), (False, True), (0, True), (None, False), (True, False)],
+)
+def test_it_says_what_keras_says(  # noqa: PLR0917
+    exports, tmp_path, capsys, monkeypatch, verbose, interactive
+):
+    from keras.src.export import litert
+
+    monkeypatch.setattr(litert.LiteRTExporter, "export", lambda *_: None)
+    monkeypatch.setattr(older_keras, "_convert", lambda *_: b"")
+    said = []
+    try:
+        if not interactive:
+            keras.config.disable_interactive_logging()
+        for export in exports:
+            export(zoo.dense_model(), tmp_path / "m.tflite", format="litert", verbose=verbose)
+            said.append(capsys.readouterr().out)
+    finally:
+        keras.config.enable_interactive_logging()
+    assert said[0] == said[1]
+
+
+@exports_litert
 def test_a_keras_that_has_the_format_is_left_alone():
     own = keras.Model.export
     older_keras.add_litert_format()

@@ -120,9 +120,8 @@ class _Panel:
         self._say("Mend the file and save it (Ctrl+S): it is checked then.")
 
     def _choose(self, change: Any) -> None:
-        if change["new"] and change["new"] != self.drill.name:
-            self.drill = next(d for d in all_drills() if d.name == change["new"])
-            self._show_drill()
+        self.drill = next(d for d in all_drills() if d.name == change["new"])
+        self._show_drill()
 
     def _check(self, _: Any) -> None:
         self._asked.set()

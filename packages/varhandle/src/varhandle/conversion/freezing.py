@@ -107,14 +107,13 @@ def freeze(function: ConcreteFunction, only: Collection[str] | None = None) -> F
 
 
 def _converted(function: ConcreteFunction, chosen: frozenset[str] | None) -> Any:
-    """Put constants in the place of the handles; of some alone by the parts of the same function.
+    """Put constants in the place of the handles.
 
-    TensorFlow keeps it out of its public API; its own converter imports it from here.
+    As ``convert_variables_to_constants_v2`` does, by which TensorFlow's own converter freezes: it
+    takes no list of some alone, and its parts do.
     """
     from tensorflow.python.framework import convert_to_constants
 
-    if chosen is None:
-        return convert_to_constants.convert_variables_to_constants_v2(function)
     data = convert_to_constants._FunctionConverterDataInEager(
         func=function,
         lower_control_flow=True,
