@@ -167,7 +167,9 @@ def test_netrons_own_files(jupyter):
 
 
 def test_the_dark_form(jupyter, model):
-    page = jupyter.get(jupyter.tickets.write(model).url + "&theme=dark").body
+    url = jupyter.tickets.write(model).url
+    assert b"theme=dark" not in jupyter.get(url).body
+    page = jupyter.get(f"{url}&theme=dark").body
     assert b'href="grapher.css?theme=dark"' in page
     assert b"prefers-color-scheme" not in page
     assert b"prefers-color-scheme" not in jupyter.get("page/grapher.css?theme=dark").body

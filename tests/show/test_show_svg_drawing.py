@@ -92,6 +92,31 @@ def test_every_word_fits_its_box(counter):
         assert width >= 0.6 * 12 * max(map(len, words_of(box)))
 
 
+def test_words_stand_clear_of_the_outline(counter):
+    """A capital of DejaVu Sans is 0.73 em high, and its letters reach 0.24 em below the line."""
+    for box in boxes(parsed(show.draw_graph(counter).svg())).values():
+        outline = box.find(f"{SVG}g")[0]
+        if outline.tag == f"{SVG}path":  # a cylinder: below its lid
+            found = re.match(r"M[\d.]+,([\d.]+) a[\d.]+,([\d.]+) .* v([\d.]+) ", outline.get("d"))
+            lid, half, side = map(float, found.groups())
+            top, bottom = lid + half, lid + side + half
+        elif outline.tag == f"{SVG}polygon":
+            heights = [float(point.split(",")[1]) for point in outline.get("points").split()]
+            top, bottom = min(heights), max(heights)
+        else:
+            top = float(outline.get("y"))
+            bottom = top + float(outline.get("height"))
+        lines = [float(text.get("y")) for text in box.iter(f"{SVG}text")]
+        assert min(lines) - 0.73 * 12 >= top + 4
+        assert max(lines) + 0.24 * 12 <= bottom - 4
+
+
+def test_a_title_is_bold_and_what_it_says_more_is_not(counter):
+    for box in boxes(parsed(show.draw_graph(counter).svg())).values():
+        weights = [text.get("font-weight") for text in box.iter(f"{SVG}text")]
+        assert weights == ["bold", *["normal"] * (len(weights) - 1)]
+
+
 @pytest.mark.parametrize("kind", COLORS)
 def test_the_words_of_a_box_can_be_read(kind):
     """Contrast of 7:1 or more between text and fill (WCAG 2.2, success criterion 1.4.6)."""
@@ -131,3 +156,12 @@ def test_a_drawing_to_click_names_each_step_and_where_one_is(counter):
     assert all(box.get("aria-label") for box in found.values())
     assert [id for id, box in found.items() if box.get("aria-current")] == [here]
     assert "▸ here" in words_of(found[here])
+
+
+def test_what_is_marked_has_a_broken_outline_and_its_words(counter):
+    chart = show.draw_graph(counter)
+    marked = chart.boxes[2].id
+    found = boxes(parsed(chart.svg(Marks({marked: "not read"}, "", clickable=False))))
+    broken = [id for id, box in found.items() if box.find(f"{SVG}g").get("stroke-dasharray")]
+    assert broken == [marked]
+    assert [id for id, box in found.items() if "not read" in words_of(box)] == [marked]

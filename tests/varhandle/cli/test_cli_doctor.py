@@ -134,6 +134,15 @@ def test_a_package_of_another_name_is_what_it_brings(brought, capsys):
     assert doctor(capsys)["TensorFlow"]["status"] == "wrong"
 
 
+def test_a_package_that_asks_for_nothing_fits(monkeypatch, capsys):
+    real = metadata.requires
+    assert real("numpy") is None
+    monkeypatch.setattr(
+        metadata, "requires", lambda name: real("numpy" if name == "ai-edge-litert" else name)
+    )
+    assert doctor(capsys)["LiteRT"]["status"] == "ok"
+
+
 def test_what_does_not_fit_is_named_once(installed, capsys):
     installed(protobuf="3.20")
     assert main(["doctor"]) == 1

@@ -122,6 +122,7 @@ def test_a_missing_row_is_a_regression_and_a_new_one_is_not(probe, capsys):
         (["a\nb"], "a b: there is no such file or folder"),
         (["a.tflite", "--list", "absent.csv"], "absent.csv: cannot be read"),
         (["a.tflite", "--baseline", "absent"], "absent: no sweep"),
+        (["a.tflite", "--fail-on", "worse"], "--fail-on worse needs a --baseline"),
         (["a.tflite", "--target", "toaster"], "no target 'toaster'"),
         (["a.tflite", "--quantization", "int3"], "no recipe 'int3'"),
         (["a.tflite", "--inputs", "absent.npz"], "absent.npz: there is no such file"),

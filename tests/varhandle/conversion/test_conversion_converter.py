@@ -169,6 +169,23 @@ def test_signature_keys_choose(two_signatures):
         convert(two_signatures, signature_keys=["half", "double"])
 
 
+def test_an_infinity_is_kept_only_where_that_is_asked_for(tf, tmp_path):
+    module, x = tf.Module(), np.float32([1, -1])
+    module.call = tf.function(
+        lambda x: {"y": tf.where(x > 0.0, x, -float("inf"))}, [tf.TensorSpec([2], name="x")]
+    )
+    tf.saved_model.save(module, str(tmp_path), signatures=module.call)
+    bare = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path)).convert()
+    for settings, expected in (
+        (ConverterSettings(), interpreter_of(bare).get_signature_runner()(x=x)["y"]),
+        (ConverterSettings(keep_infinities=True), module.call(x)["y"].numpy()),
+    ):
+        content = convert(tmp_path, settings=settings).content
+        answer = interpreter_of(content).get_signature_runner()(x=x)["y"]
+        np.testing.assert_array_equal(answer, expected)
+        assert np.isinf(answer[1]) == settings.keep_infinities
+
+
 def test_a_refusal_is_data(half_total):
     conversion = convert(half_total)
     assert conversion.content is None

@@ -6,6 +6,8 @@ import pytest
 from benchmarks.locate import faults
 from varhandle import diff_models, locate, quantize
 from varhandle.divergence import reduction
+from varhandle.divergence.file_trace import FileTrace
+from varhandle.divergence.replay import OpReplay
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,22 @@ def file_of(net):
         return made[recipe]
 
     return of
+
+
+@pytest.mark.parametrize("biased", [True, False])
+def test_an_op_is_run_alone_on_what_it_takes_itself(tf, biased):
+    """A quantizer may give it a bias that the float op lacks, or leave one out."""
+    weight, bias = np.float32([[1, 2, 3], [4, 5, 6]]), np.float32([7, 8, 9])
+    step = tf.function(lambda x: x @ weight + bias if biased else x @ weight)
+    step = step.get_concrete_function(tf.TensorSpec([1, 2]))
+    trace = FileTrace(tf.lite.TFLiteConverter.from_concrete_functions([step]).convert())
+    (op,) = trace.ops
+    assert (op.op, op.inputs[2] >= 0) == ("FULLY_CONNECTED", biased)
+    replay = OpReplay(trace, op)
+    for x in np.float32([[1, -1]]), np.float32([[2, 0], [0, 3]]):
+        for given in bias, None:
+            expected = x @ weight + (bias if biased and given is not None else 0)
+            np.testing.assert_allclose(replay([x, weight.T, given])[0], expected)
 
 
 @pytest.mark.parametrize(

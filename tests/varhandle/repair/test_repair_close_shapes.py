@@ -295,6 +295,44 @@ def test_an_lstm_of_keras_2_is_not_made_one_op(tf, tmp_path):
     assert marked == {"open": True, "closed": False}
 
 
+@pytest.mark.parametrize(
+    ("shapes", "batch"),
+    [
+        ({}, 1),
+        ({"x": [3, 2], "other": [3, 2]}, 3),
+        ({"x": [3, 2], "other": [4, 2]}, -1),
+        ({"x": [None, 2], "other": [None, 2]}, -1),
+    ],
+)
+def test_the_elements_of_a_list_begin_with_the_only_batch_there_is(tf, tmp_path, shapes, batch):
+    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+    def call(x, other, number):
+        held = tf.raw_ops.TensorListReserve(
+            element_shape=[-1, 2], num_elements=1, element_dtype=tf.float32
+        )
+        held = tf.raw_ops.TensorListSetItem(input_handle=held, index=0, item=x * number)
+        item = tf.raw_ops.TensorListGetItem(
+            input_handle=held, index=0, element_shape=[-1, 2], element_dtype=tf.float32
+        )
+        return {"y": item, "z": other}
+
+    module, shape = tf.Module(), [None, 2]
+    specs = [tf.TensorSpec(shape, name="x"), tf.TensorSpec(shape, name="other")]
+    module.call = tf.function(call, [*specs, tf.TensorSpec([], name="number")])
+    tf.saved_model.save(module, str(tmp_path / "open"), signatures=module.call)
+    closed = str(tmp_path / "closed")
+    close_signatures(str(tmp_path / "open"), closed, {"serving_default": shapes})
+    model = SavedModel.FromString(Path(closed, "saved_model.pb").read_bytes())
+    functions = model.meta_graphs[0].graph_def.library.function
+    nodes = [node for function in functions for node in function.node_def if node.op == "Const"]
+    values = [tf.make_ndarray(node.attr["value"].tensor) for node in nodes]
+    assert {value[0] for value in values if value.shape == (2,)} == {batch}
+    inputs = tf.saved_model.load(closed).signatures["serving_default"].structured_input_signature[1]
+    sizes = {name: spec.shape.as_list() for name, spec in inputs.items()}
+    assert sizes == {"x": [1, 2], "other": [1, 2], "number": [], **shapes}
+
+
 def test_where_a_file_with_open_steps_answers_otherwise_they_are_closed_too(tf, tmp_path):
     """The loop of an LSTM behind a TimeDistributed counts to another number than Keras does."""
     import keras

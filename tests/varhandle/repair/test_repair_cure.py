@@ -18,6 +18,7 @@ from varhandle.evaluate import proof as proving
 from varhandle.evaluate.example_inputs import make_calls
 from varhandle.evaluate.reference import ModelAnswers
 from varhandle.evaluate.session import Session
+from varhandle.evaluate.stateful_parity import MICRO, has_micro
 from varhandle.facts.recipes import RECIPES
 from varhandle.formats import read_graph
 from varhandle.graph import Signature
@@ -97,6 +98,15 @@ def test_the_file_answers_as_tensorflow(tf, specimen_path, cured, name, target, 
     keeps_state = any(v.assigns for v in made.diagnosis.variables) and plan != "take-signature"
     variables = read_graph(made.content).variables
     assert bool(variables) == (keeps_state and target in ("litert", "micro"))
+
+
+@pytest.mark.skipif(not has_micro(), reason="TensorFlow Lite Micro is not installed")
+def test_several_signatures_are_not_run_on_micro(cured):
+    """Its interpreter runs the main graph, which is one of them: what it refuses is no fault."""
+    made = cured("counter_of_two_signatures", target="micro")
+    assert made.proved and set(made.plan.signatures) == {"step", "peek"}
+    assert MICRO not in [run.kernels for run in made.parity.runs]
+    assert any("not run on TensorFlow Lite Micro" in note for note in made.notes)
 
 
 @pytest.fixture

@@ -355,6 +355,38 @@ def test_what_children_are_forked_from_is_replaced_when_it_dies(sleeper):
     assert run_isolated(os.getppid).value not in (server.pid, 1)
 
 
+def test_where_nothing_can_be_forked_for_a_while_a_later_child_comes(run_script):
+    """It is told by its exit code; then the server serves on, and ends as it should."""
+    said = run_script(
+        "import os, socket\n"
+        "from varhandle.sandbox import zygote\n"
+        "ours, theirs = socket.socketpair()\n"
+        "fork, refusals = os.fork, [BlockingIOError('no process more')]\n"
+        "def limited():\n"
+        "    if refusals:\n"
+        "        raise refusals.pop()\n"
+        "    return fork()\n"
+        "server = fork()\n"
+        "if not server:\n"
+        "    ours.close()\n"
+        "    os.fork = limited\n"
+        "    zygote.serve(theirs)\n"
+        "theirs.close()\n"
+        "for _ in range(2):\n"
+        "    mine, channel = socket.socketpair()\n"
+        "    socket.send_fds(ours, [b'x'], [channel.fileno()])\n"
+        "    channel.close()\n"
+        "    lines = mine.makefile()\n"
+        "    word, number = lines.readline().split()\n"
+        "    print(word, number if word == 'exit' else '')\n"
+        "    mine.shutdown(socket.SHUT_WR)\n"
+        "    print(lines.read())\n"
+        "ours.close()\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(server, 0)[1]))\n"
+    )
+    assert said.split() == ["exit", "71", "pid", "exit", "1", "0"]
+
+
 def test_threads_read_the_right_exit_codes():
     """Each looks after children that others have started, and none takes another's code."""
     with ThreadPoolExecutor(8) as pool:

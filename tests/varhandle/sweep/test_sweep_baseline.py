@@ -66,7 +66,11 @@ def test_verdicts_have_an_order(before, now, expected):
         (parity(5, 1e-5, 0.1), parity(5, 2e-3, 0.1), "drifted"),
         (parity(5, 1e-5), parity(5, float("nan")), "drifted"),
         (parity(5, 1e-7), row(), "drifted"),  # nothing was compared any more
+        (parity(5, 1e-7), row(calls=5), "drifted"),  # as a table that was edited may have it
+        (parity(5, 1e-7), row(agreeing=0, calls=0), "drifted"),
         (row(), parity(5, 1e-7), "same"),
+        (row(calls=5), parity(5, 1e-7), "same"),
+        (row(agreeing=0, calls=0), parity(5, 1e-7), "same"),
         (parity(5, 1e-7), row("blocked"), "worse"),  # said once
         (parity(3, 1e-7, verdict="wrong-answers"), row("blocked"), "better"),
     ],

@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import asdict, replace
+from importlib import metadata
 from pathlib import Path
 
 import pyarrow.parquet
@@ -24,8 +25,9 @@ from varhandle.evaluate import reference
 from varhandle.sandbox import Record
 from varhandle.sweep.row_specs import RowSpec, SweepInputError, rows_of_models
 from varhandle.sweep.row_supervisor import CureMaker, run_row
-from varhandle.sweep.rows import read_row
+from varhandle.sweep.rows import library_versions, read_row
 from varhandle.sweep.run import run_sweep
+from varhandle.verdict_file import PACKAGES
 
 GIB = 2**30
 SETTINGS = ("targets", "quantizations", "signature", "inputs")
@@ -271,6 +273,14 @@ def test_what_a_row_depends_on_makes_it_again(small, pretend, monkeypatch):
     assert pretend("a.tflite", inputs=calls) == []
     monkeypatch.setattr("varhandle.sweep.run.library_versions", lambda: (("numpy", "0"),))
     assert pretend("a.tflite", inputs=calls) == ["a.tflite"]
+
+
+def test_a_row_rests_on_the_releases_that_are_installed(monkeypatch):
+    found = dict(library_versions())
+    assert found.pop("varhandle")
+    assert found == {name: metadata.version(name) for name in PACKAGES}
+    monkeypatch.setattr("varhandle.sweep.rows.installed_version", lambda _: None)
+    assert dict(library_versions())["keras"] == "not installed"
 
 
 def test_every_setting_is_a_row_of_its_own(small, pretend):

@@ -52,6 +52,12 @@ def test_ops_that_stay_on_the_cpu_are_no_failure():
     assert "nothing is to be done" in match.fix
 
 
+def test_an_op_of_a_variable_is_another_familys():
+    """This one says that no variable is at fault."""
+    log = "Following operations are not supported by GPU delegate:\nREAD_VARIABLE: Operation is not"
+    assert ids(f"{log} supported.\n9 operations will run on the GPU") == ["other-resource"]
+
+
 def test_a_delegate_that_works_is_none():
     assert (
         ids("INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\nReplacing 3 out of 4") == []
