@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 
 import jsonschema
@@ -69,6 +70,7 @@ def test_a_sound_file_is_ready_and_delivered(counting, counting_file, tmp_path):
     assert content["state_file"] is None and content["change"] is None
     assert content["runs_on"]["litert"] == [] and content["runs_on"]["tflite-2.3"]
     assert any("made up" in note for note in content["notes"])
+    assert re.search(rf"^signature +{counting.signature}$", verdict.text(), re.MULTILINE)
     first = verdict.text().splitlines()[2]  # what the reader wants to know first
     assert first.startswith("what to do") and "Take model.tflite out of" in first
 
@@ -107,7 +109,9 @@ def test_what_has_no_cure_is_blocked_and_leaves_no_file(counting, tmp_path):
 def test_what_was_not_run_is_not_called_blocked(classifier, tmp_path):
     error = NotTrustedError("it brings a Lambda layer along")
     warning = Finding("unsupported-variable-dtype", "warning", (), "Another signature's.", "")
-    verdict = write_verdict(tmp_path, replace(classifier, findings=(warning,)), error)
+    unnamed = replace(classifier, findings=(warning,), signature=None)
+    verdict = write_verdict(tmp_path, unnamed, error)
+    assert re.search(r"^signature +none$", verdict.text(), re.MULTILINE)
     content = stored(tmp_path)
     assert content["fails_on"] == []  # it is no fault of what was asked for
     assert (content["verdict"], content["file"]) == ("convertible", None)
