@@ -39,7 +39,7 @@ VERBS = (
     "train|try|unpack|use|wait|write"
 )
 _TOLD = re.compile(
-    rf"(?:^|\n|[:;.,?] (?:or |and |then )*|\()(?:{VERBS})\b(?! (?:is|are|was|has)\b)"
+    rf"(?:^|\n(?:# )?|[:;.,?] (?:or |and |then )*|\()(?:{VERBS})\b(?! (?:is|are|was|has)\b)"
     r"|\bthere (?:are|is): |, only \S|\btakes? .+, and not |\bwanted\b|\bmust (?:be|end|have)\b",
     re.IGNORECASE | re.DOTALL,
 )

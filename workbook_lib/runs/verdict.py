@@ -137,7 +137,7 @@ class NoFile(Rich):
     def of(cls, outcome: ValueError) -> NoFile:
         """Return what is to be said of an error that ``cure`` raised."""
         if isinstance(outcome, NotTrustedError):
-            return cls(f"Nothing was run: {outcome}.", TRUST_IT)
+            return cls(f"Nothing was run: {outcome.fault}.", TRUST_IT)
         if not isinstance(outcome, NoCureError):
             return cls(str(outcome))
         found = outcome.finding

@@ -409,10 +409,8 @@ def test_the_command_says_where_the_file_parts_though_nothing_can_be_reduced(
     assert main(sound) == 0
     said = capsys.readouterr()
     assert said.out.startswith("no op parts in 5 calls")
-    assert (
-        said.err
-        == f"varhandle: nothing is written to {out}: no op parts: there is nothing to reduce\n"
-    )
+    nothing = "no op parts, so there is nothing to reduce: bring inputs that show it (--inputs)"
+    assert said.err == f"varhandle: nothing is written to {out}: {nothing}\n"
     (tmp_path / "net.tflite").write_bytes(with_changed_weight(content, 0))
     monkeypatch.setattr(reduction, "_measured", lambda _: None)
     assert main(sound) == 1
