@@ -19,8 +19,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # A folder of packages beside the Makefile (make offline) takes the place of the network.
 WHEELS := $(wildcard wheels)
 NO_INDEX := $(if $(WHEELS),--no-index --find-links "$(CURDIR)/wheels")
-# Two workers, each as wide as one core: what a test needs is imported once a worker.
-WORKERS ?= 2
+# For two cores: a test waits for its child processes half of the time. Of few tests, two workers are
+# through first, since each imports what it needs for itself.
+WORKERS ?= 4
+WINDOWS ?= 2
 
 .DEFAULT_GOAL := help
 
@@ -126,7 +128,7 @@ dist: $(READY)-test  ## build and check the wheel and the sdist of each package,
 
 check: lint $(READY)-test  ## lint, types, and the tests of what changed
 	$(BIN)/mypy
-	WORKBOOK_PROGRESS=off $(BIN)/python tests/support/changed.py $(BY_FILE) --no-loadscope-reorder
+	WORKBOOK_PROGRESS=off $(BIN)/python tests/support/changed.py $(BY_FILE) --numprocesses 2 --no-loadscope-reorder
 
 # A browser waits more than it calculates, so the notebooks and the browser have the machine together
 # with the unit tests; what they say comes when those are through.
@@ -163,7 +165,7 @@ notebooks: $(READY)-test  ## nbval: stored outputs against a fresh run, strictly
 # WORKBOOK_PICTURES=on also photographs each notebook from top to end, in both themes, into
 # workbook-output/browser.
 browser: $(READY)-test  ## every notebook in JupyterLab, in headless Chromium
-	$(BIN)/pytest -m browser tests/browser --numprocesses $(WORKERS) --dist load --maxschedchunk 1
+	$(BIN)/pytest -m browser tests/browser --numprocesses $(WINDOWS) --dist load --maxschedchunk 1
 
 # Each is a window of JupyterLab that a browser test has just worked in.
 pictures: $(READY)-test  ## take the README's pictures anew, in headless Chromium

@@ -714,11 +714,13 @@ def _quantize(job: RepairJob) -> None:
             job.content = update_runtime_version(lift_state(made).content) if job.lifted else made
     except NoCureError:
         raise
-    except (QuantizationError, ValueError, KeyError) as error:
-        reason = f"no safe cure with {recipe.name}: {getattr(error, 'fault', error)}"
-        step = getattr(error, "step", "")
-        change = f"{step[0].upper()}{step[1:]}." if step else OTHER_RECIPE
+    except QuantizationError as error:
+        reason = f"no safe cure with {recipe.name}: {error.fault}"
+        change = f"{error.step[0].upper()}{error.step[1:]}."
         raise NoCureError(reason, change=change) from error
+    except (ValueError, KeyError) as error:
+        reason = f"no safe cure with {recipe.name}: {error}"
+        raise NoCureError(reason, change=OTHER_RECIPE) from error
 
 
 def _quantized_file(job: RepairJob, recipe: Recipe) -> bytes:
