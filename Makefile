@@ -19,10 +19,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # A folder of packages beside the Makefile (make offline) takes the place of the network.
 WHEELS := $(wildcard wheels)
 NO_INDEX := $(if $(WHEELS),--no-index --find-links "$(CURDIR)/wheels")
-# For two cores: a test waits for its child processes half of the time. Of few tests, two workers are
-# through first, since each imports what it needs for itself.
-WORKERS ?= 4
-WINDOWS ?= 2
+# Two workers, each as wide as one core: what a test needs is imported once a worker.
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 
@@ -128,19 +126,9 @@ dist: $(READY)-test  ## build and check the wheel and the sdist of each package,
 
 check: lint $(READY)-test  ## lint, types, and the tests of what changed
 	$(BIN)/mypy
-	WORKBOOK_PROGRESS=off $(BIN)/python tests/support/changed.py $(BY_FILE) --numprocesses 2 --no-loadscope-reorder
+	WORKBOOK_PROGRESS=off $(BIN)/python tests/support/changed.py $(BY_FILE) --no-loadscope-reorder
 
-# A browser waits more than it calculates, so the notebooks and the browser have the machine together
-# with the unit tests; what they say comes when those are through.
-BESIDE = $(OUTPUT)/notebooks-and-browser.txt
-test: lint types  ## run every check there is
-	@mkdir -p "$(OUTPUT)"; rm -f "$(BESIDE)"; $(MAKE) --no-print-directory --jobs=2 unit beside; \
-		code=$$?; cat "$(BESIDE)"; exit $$code
-
-beside:
-	@{ $(MAKE) --no-print-directory notebooks; code=$$?; \
-		$(MAKE) --no-print-directory browser && exit $$code; } >"$(BESIDE)" 2>&1
-
+test: lint types unit notebooks browser  ## run every check there is
 
 lint: $(READY)-test  ## ruff: lint and format, notebooks included
 	$(BIN)/ruff check .
@@ -165,7 +153,7 @@ notebooks: $(READY)-test  ## nbval: stored outputs against a fresh run, strictly
 # WORKBOOK_PICTURES=on also photographs each notebook from top to end, in both themes, into
 # workbook-output/browser.
 browser: $(READY)-test  ## every notebook in JupyterLab, in headless Chromium
-	$(BIN)/pytest -m browser tests/browser --numprocesses $(WINDOWS) --dist load --maxschedchunk 1
+	$(BIN)/pytest -m browser tests/browser --numprocesses $(WORKERS) --dist load --maxschedchunk 1
 
 # Each is a window of JupyterLab that a browser test has just worked in.
 pictures: $(READY)-test  ## take the README's pictures anew, in headless Chromium
@@ -228,4 +216,3 @@ clean:  ## remove .venv and what runs leave behind
 
 .PHONY: help setup lab hub machine offline run site page pictures dist bench check test lint types unit notebooks browser \
 	refresh text untext lock clean
-.PHONY: beside

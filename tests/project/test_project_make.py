@@ -110,22 +110,6 @@ def test_set_up_says_how_far_it_is_and_is_not_ready_when_pip_fails(checkout):
     assert not (checkout / ".venv" / "ready").exists()
 
 
-CHECKS = ("-m not browser", "--nbval", "-m browser")
-
-
-@pytest.mark.parametrize("fails", ["", *CHECKS])
-def test_all_checks_are_run_and_one_that_fails_is_enough(checkout, fails):
-    set_up(checkout, "setup")
-    folder = checkout / ".venv" / "bin"
-    for name in ("ruff", "mypy"):
-        program(folder / name, "#!/bin/sh\n")
-    program(folder / "pytest", '#!/bin/sh\necho "ran $*"\ncase "$*" in *"$FAILS"*) exit 1;; esac\n')
-    done = make_in(checkout, "test", "PYTHON=./python", FAILS=fails or "nothing")
-    ran = [line for line in done.stdout.splitlines() if line.startswith("ran ")]
-    assert all(sum(what in line for line in ran) == 1 for what in CHECKS)
-    assert (done.returncode == 0) is (not fails)
-
-
 def program(path, text):
     path.write_text(text)
     path.chmod(0o755)
