@@ -69,7 +69,8 @@ def make_row_reader() -> Any:
     """Make the row reader of lesson 31, a ``tf.Module``, for the lessons that begin with it.
 
     ``step`` takes ``row`` float32 [1, 8] and gives ``digit`` [1, 10] and ``rows`` [1]; ``reset``
-    begins a new digit. The variables are ``memory`` and ``count``.
+    begins a new digit, and gives the memory it begins with, ``start`` [1, 24]. The variables are
+    ``memory`` and ``count``.
     """
     import tensorflow as tf
 
@@ -84,14 +85,12 @@ def make_row_reader() -> Any:
         def step(self, row: Any) -> dict[str, Any]:
             seen = row @ weights["row_kernel"] + self.memory @ weights["memory_kernel"]
             self.memory.assign(tf.tanh(seen + weights["memory_bias"]))
-            self.count.assign_add([1.0])
             logits = self.memory @ weights["digit_kernel"] + weights["digit_bias"]
-            return {"digit": tf.nn.softmax(logits), "rows": tf.identity(self.count)}
+            return {"digit": tf.nn.softmax(logits), "rows": self.count.assign_add([1.0])}
 
         @tf.function(input_signature=[])
         def reset(self) -> dict[str, Any]:
-            self.memory.assign(weights["first_memory"])
-            return {"rows": tf.identity(self.count)}
+            return {"start": self.memory.assign(weights["first_memory"])}
 
     return RowReader()
 

@@ -127,7 +127,7 @@ def test_an_instance_is_not_the_class(notebook_names):
 def reader_of_the_lesson(tf):
     """The module and the file that the lesson's own cell makes."""
     names = {"__name__": "cells"}
-    for cell in ("imports", "row-reader"):
+    for cell in ("imports", "row-reader", "convert-reader"):
         execute(source(load("31_keep_a_state.ipynb"), cell), names)
     return names
 
@@ -158,7 +158,8 @@ def test_the_reader_that_other_lessons_begin_with_is_the_same(tf, reader_of_the_
             ours, theirs = (run.get_signature_runner("step")(row=row[np.newaxis]) for run in runs)
             assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
         ours, theirs = (run.get_signature_runner("reset")() for run in runs)
-        assert ours == theirs
+        assert ours.keys() == theirs.keys()
+        assert np.array_equal(ours["start"], theirs["start"])
 
 
 def softmax(logits):

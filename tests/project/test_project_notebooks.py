@@ -162,7 +162,7 @@ def test_closes_with_its_card_and_what_comes_next(path):
 def test_the_minutes_are_those_of_what_is_read_and_done(path):
     said = int(re.search(r"\*\*Minutes:\*\* (\d+)", opening(path))[1])
     assert said == outline(path).minutes
-    assert abs(said - minutes_of(path)) <= 1, f"{minutes_of(path):.1f} minutes"
+    assert abs(said - round(minutes_of(path), 2)) <= 0.5, f"{minutes_of(path):.2f} minutes"
 
 
 @lesson

@@ -41,24 +41,23 @@ QUIZ = (
         "the_error/quiz-gone",
         "A Keras model has 5 variables, and its .tflite file has none. Where are they?",
         {
-            "Left out, so the file answers wrong.": "The numbers are in it: without them the file "
+            "Left out.": "The numbers are in it: without them the file "
             "could not answer as the model does.",
             "They became constants.": "A variable that nothing assigns can never change, so its "
             "value may stand in the file once and for all.",
-            "In a second file beside it.": "A .tflite file comes alone: whatever it needs is "
-            "inside.",
+            "In a second file.": "A .tflite file comes alone: whatever it needs is inside.",
         },
         "They became constants.",
     ),
     QuizQuestion(
         "the_error/quiz-look",
-        "The converter names VarHandleOp. What do you look for first?",
+        "The converter names VarHandleOp. What do you look for?",
         {
             "What is assigned, and its dtype.": "The message comes from a variable that is "
             "assigned, and that the builtin ops cannot carry.",
-            "A way to take VarHandleOp out.": "It is named first, and it only makes the handle. "
+            "A way to remove VarHandleOp.": "It is named first, and it only makes the handle. "
             "The ops that use the handle stand further down the list.",
-            "A setting that lets the op through.": "Find the cause first. Lesson 12 tries the "
+            "A converter setting that allows it.": "Find the cause first. Lesson 12 tries the "
             "three settings that people name.",
         },
         "What is assigned, and its dtype.",

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from workbook_lib.lesson.content import Card, Question, QuizQuestion
+
+if TYPE_CHECKING:
+    from varhandle.sandbox import Record
 
 FAMILIES = {
     "unsupported-variable-update": "part-why",
@@ -10,6 +15,17 @@ FAMILIES = {
     "flex-op-missing": "fixes-why",
     "custom-op-missing": "fixes-why",
 }
+
+
+def written(record: Record) -> tuple[str, ...]:
+    """Return the settings with which the converter did not stop: its own message names ops first.
+
+    Each setting has printed a line, its name and what was refused.
+    """
+    refusals = [line.split(": ", 1) for line in record.output.splitlines()]
+    by_interpreter = [name for name, told in refusals if not told.startswith("TF Select ops")]
+    return tuple(by_interpreter)
+
 
 PREDICTIONS = (
     Question(
@@ -24,7 +40,7 @@ PREDICTIONS = (
         why="Flex and custom ops let the converter write the same ops into the file, for a runtime "
         "that has kernels for them, and this interpreter has none. With the third it refuses the "
         "same op as before. None of the three changes the update, which is the cause.",
-        key_of=tuple,
+        key_of=written,
         debrief="“With Flex alone” is a tempting answer, because the message itself proposes it. "
         "“With all three” is one, because each is told as a cure. Ask: who would run "
         "TensorFlow's own op on a phone?",
