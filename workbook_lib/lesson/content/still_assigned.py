@@ -30,7 +30,7 @@ PREDICTIONS = (
 QUIZ = (
     QuizQuestion(
         "still_assigned/quiz-resource",
-        'Freezing stops with "incompatible with expected resource". What is in the function?',
+        "Freezing stops with “incompatible with expected resource”. What is in the function?",
         {
             "A variable of a dtype that LiteRT lacks.": "The lesson's count was a float32, which "
             "LiteRT has.",
