@@ -1,6 +1,7 @@
 """The user's inputs: data sets, folders of images that Pillow wrote, functions, faults."""
 
 import sys
+import zipfile
 from itertools import count
 
 import numpy as np
@@ -107,6 +108,18 @@ def test_a_file_of_another_kind_is_told_what_inputs_are(tmp_path, content):
     with pytest.raises(CallsError, match=r"no \.npz or \.npy file; give an") as refused:
         load_calls(tmp_path / "calls.csv", ROW)
     assert "pickle" not in str(refused.value)
+
+
+def test_an_archive_is_refused_by_what_it_says_and_not_unpacked(tmp_path):
+    """The list of the archive was written by hand: it says 6 GB."""
+    path = tmp_path / "calls.npz"
+    np.savez_compressed(path, x=np.ones([3, 2], "float32"))
+    assert len(load_calls(path, ROW)) == 3
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.infolist()[0].file_size = 6_000_000_000
+        archive.comment = b"so that the list is written anew"
+    with pytest.raises(CallsError, match=r"take 6,000,000,000 bytes, and may take 4,294,967,296: "):
+        load_calls(path, ROW)
 
 
 def test_values_that_are_no_numbers_are_said_with_what_the_calls_rest_on():

@@ -32,6 +32,9 @@ Inputs = str | os.PathLike[str] | Mapping[str, Any] | Iterable[Any] | Callable[[
 MOST_CALLS = 100
 """Calls that are taken of a data set, a folder or a generator, which may have no end."""
 
+MOST_BYTES = 4 * 2**30
+"""What the arrays of an ``.npz`` file may take: a small file can be packed from many gigabytes."""
+
 _FUNCTION = re.compile(r"(?P<module>.+\.py|[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)")
 _SECONDS = 300
 _PIXELS = frozenset(
@@ -265,6 +268,10 @@ def _read(path: Path) -> Any:
             found = np.load(file, allow_pickle=False)
             if not hasattr(found, "files"):
                 return found
+            unpacked = sum(part.file_size for part in found.zip.infolist())
+            if unpacked > MOST_BYTES:
+                fault = f"its arrays take {unpacked:,} bytes, and may take {MOST_BYTES:,}"
+                raise CallsError(f"{path}: {fault}: save fewer calls, {MOST_CALLS} are enough")
             return {name: found[name] for name in found.files}
     except CallsError:
         raise
