@@ -17,11 +17,10 @@ STEP = """
         self.count.assign_add([1.0])
         return {"mean": self.total / self.count}
 """
-GIVEN = """        self.count.assign([0.0])
-        total = ...
-        return {"total": total}"""
+GIVEN = "        return ..."
 BOTH = "self.total.assign([0.0])\nself.count.assign([0.0])\n"
 DONE = "return tf.constant(0)"
+COUNT = "self.count.assign([0.0])"
 
 
 def mean(reset, step=STEP, old="", new=""):
@@ -36,7 +35,7 @@ def mean(reset, step=STEP, old="", new=""):
 
 def finished(line):
     """Write the line of ``reset`` that the stub lacks."""
-    return STUB.replace("total = ...", line)
+    return STUB.replace("return ...", line)
 
 
 def indented(body):
@@ -46,9 +45,10 @@ def indented(body):
 @pytest.mark.parametrize(
     "code",
     [
-        finished("total = self.total.assign([0.0])"),
-        finished("total = self.total.assign_sub(self.total)"),
-        finished("total = self.total.assign(tf.zeros_like(self.total)) + 0.0"),
+        finished("return {'a': self.total.assign([0.0]), 'b': self.count.assign([0.0])}"),
+        finished("return [v.assign_sub(v) for v in self.variables]"),
+        finished("return self.total.assign(tf.zeros_like(self.total)), self.count.assign([0])"),
+        finished("return self.total.assign([0.0]) + self.count.assign([0.0])"),
         mean(BOTH + 'return {"count": tf.identity(self.count)}'),
         mean(BOTH + "return self.count.read_value()"),
         mean(BOTH + DONE),
@@ -105,12 +105,14 @@ def test_wrong_resets(outcome, reset, told):
         (mean(BOTH + DONE, old="(tf.Module)"), "is to be a `tf.Module`", "wrong"),
         (mean(BOTH + DONE, old="def reset", new="def begin"), "of the name `reset`", "wrong"),
         (mean(BOTH + DONE, old="@tf.function(input_signature=[])"), "no `tf.function`", "wrong"),
-        (finished("total = [0.0]"), "than a tensor under `total`", "wrong"),
-        (finished("total = tf.constant([0.0])"), "the total went on", "wrong"),
-        (finished("total = 0.0 * self.total"), "the total went on", "wrong"),
-        (finished("total = self.total = [0.0]"), "has lost its variable", "wrong"),
-        (finished("total = self.total.assign([1.0])"), "yours is 3", "wrong"),
-        (finished("total = self.total.assign(0.0)"), "Error", "raised"),
+        (finished("return {'total': [0.0]}"), "than a tensor under `total`", "wrong"),
+        (finished("return tf.constant([0.0])"), "`reset` changes nothing", "wrong"),
+        (finished("return 0 * self.total, 0 * self.count"), "`reset` changes nothing", "wrong"),
+        (finished("return self.count.assign([0.0])"), "the total went on", "wrong"),
+        (finished("return self.total.assign([0.0])"), "the count went on", "wrong"),
+        (finished("self.total = self.count = [0.0]; " + DONE), "has lost its variable", "wrong"),
+        (finished(f"return {COUNT}, self.total.assign([1.0])"), "yours is 3", "wrong"),
+        (finished(f"return {COUNT}, self.total.assign(0.0)"), "Error", "raised"),
         (mean("..."), "Keep the mean", "not attempted"),
     ],
 )  # fmt: skip

@@ -20,11 +20,11 @@ _NUMBERS = (4.0, -1.0, 0.5, 8.5)
 def mean(module_class: Any) -> str:
     """Keep the mean of all numbers since the last reset.
 
-    1. The mean is the total by the count. The count begins anew already: which value has the total
-       to begin with?
-    2. `self.total = …` or `total = …` would only give the name to something else. What does the
-       line above do to the count?
-    3. `assign` writes into a variable, and also gives back what a signature can return.
+    1. The mean is the total by the count. Which values have both to begin with?
+    2. `self.total = …` would only give the name to something else. What does the `reset` of
+       `RowReader` call?
+    3. `assign` writes into a variable, and also gives back what a signature can return. A
+       dictionary holds both: `{"total": …, "count": …}`.
     """
     content = _convert(make_module(module_class, "step", "reset"))
     interpreter = _open(content)

@@ -18,13 +18,15 @@ FAMILIES = {
 
 
 def written(record: Record) -> tuple[str, ...]:
-    """Return the settings with which the converter did not stop: its own message names ops first.
+    """Return the settings with which the converter did not refuse, as its own list of ops tells.
 
-    Each setting has printed a line, its name and what was refused.
+    Each refusal has printed a line: the setting, and what was said.
     """
-    refusals = [line.split(": ", 1) for line in record.output.splitlines()]
-    by_interpreter = [name for name, told in refusals if not told.startswith("TF Select ops")]
-    return tuple(by_interpreter)
+    if not record.ok:
+        return ("the cell stopped",)
+    said = dict(line.split(": ", 1) for line in record.output.splitlines())
+    by_converter = [name for name, told in said.items() if told.startswith("TF Select ops")]
+    return tuple(name for name in ("flex", "custom", "off") if name not in by_converter)
 
 
 PREDICTIONS = (
