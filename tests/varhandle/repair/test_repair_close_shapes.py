@@ -400,13 +400,19 @@ def test_the_keys_of_a_keras_file_are_compared(tf, tmp_path, monkeypatch):
 
 
 def test_a_layer_that_is_not_traced_with_open_sizes(tf, tmp_path, monkeypatch):
+    """Keras 3.15 does not trace it, and 3.12 does: then there is nothing to close."""
     monkeypatch.chdir(tmp_path)
     layers = tf.keras.layers
     stack = [layers.UpSampling2D(2, interpolation="bilinear"), layers.Conv2D(3, 3, padding="same")]
     model = tf.keras.Sequential([tf.keras.Input((None, None, 2)), *stack])
+    try:
+        tf.function(model).get_concrete_function(tf.TensorSpec([None, None, None, 2]))
+        steps = ("convert",)
+    except TypeError:
+        steps = ("export", "close-shapes", "convert")
     model.save("model.keras")
     made = cure("model.keras")
-    assert made.plan.steps == ("export", "close-shapes", "convert")
+    assert made.plan.steps == steps
     assert made.proved
     runner = Interpreter(model_content=run(made.plan.code)["content"]).get_signature_runner()
     ((name, detail),) = runner.get_input_details().items()
