@@ -21,7 +21,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from importlib import metadata
 from typing import TYPE_CHECKING, NamedTuple
 
 from varhandle.display import join_names, printable
@@ -111,11 +110,12 @@ def refused_by_library(graph: Graph, findings: Iterable[Finding], proof: Proof |
         or any(finding.severity == "error" for finding in findings)
     ):
         return ""
+    from varhandle.installation import installed_version
     from varhandle.sandbox.lock import denied_by_lock, is_lock_on
     from varhandle.sandbox.record import short_message
 
     library, _, release = (graph.producer or "TensorFlow").partition(" ")
-    here = metadata.version(library.lower())
+    here = installed_version(library.lower())
     words = printable(short_message(record.message)).rstrip(".")
     refused = f"{library} {here} does not load it ({words})"
     if graph.embedded_code and is_lock_on() and _DENIED.search(record.message):

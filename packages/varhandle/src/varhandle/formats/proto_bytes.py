@@ -8,7 +8,6 @@ costs no more than its nodes, and a value is read when somebody asks for it.
 from __future__ import annotations
 
 import os
-import secrets
 import struct
 from collections.abc import Iterator
 from io import BufferedReader
@@ -34,7 +33,7 @@ _MOST_FIELDS = 1_000_000
 _LONGEST_HEAD = 20  # bytes of a field's number and its length
 
 _PLACE = struct.Struct("<16sQQ")
-_MARK = secrets.token_bytes(16)
+_MARK = os.urandom(16)
 """Tells a place from a content. No file holds it: it is another one in each process."""
 
 _VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5  # kinds of fields
