@@ -110,12 +110,13 @@ def refused_by_library(graph: Graph, findings: Iterable[Finding], proof: Proof |
         or any(finding.severity == "error" for finding in findings)
     ):
         return ""
-    from varhandle.installation import installed_version
+    from importlib import metadata
+
     from varhandle.sandbox.lock import denied_by_lock, is_lock_on
     from varhandle.sandbox.record import short_message
 
     library, _, release = (graph.producer or "TensorFlow").partition(" ")
-    here = installed_version(library.lower())
+    here = metadata.version(library.lower())
     words = printable(short_message(record.message)).rstrip(".")
     refused = f"{library} {here} does not load it ({words})"
     if graph.embedded_code and is_lock_on() and _DENIED.search(record.message):
