@@ -9,6 +9,7 @@ from lesson_cards import run_cure
 from notebook_cells import EXERCISES, assert_says
 
 from varhandle.sandbox import Record
+from workbook_lib import lesson
 from workbook_lib.lesson.checks import isolated_conversion
 
 MEND = "three_fixes/mend-the-update"
@@ -138,3 +139,22 @@ def test_the_cure_of_the_card_converts_and_keeps_the_window(tf):
     call = Interpreter(model_content=content).get_signature_runner()
     answers = [next(iter(call(x=np.array([n], np.float32)).values())).tolist() for n in (1, 2, 3)]
     assert answers == [[0, 0, 0, 1], [0, 0, 1, 2], [0, 1, 2, 3]]
+
+
+@pytest.mark.parametrize(
+    ("output", "observed"),
+    [
+        ("off: TF Select ops: VarHandleOp\n", "with Flex, and with custom ops"),
+        ("flex: Select TensorFlow op(s) are not supported\n", "with all three"),
+        ("flex: TF Select ops: A\ncustom: TF Select ops: A\noff: TF Select ops: A", "none"),
+    ],
+)  # fmt: skip
+def test_what_was_written_is_told_by_who_refused(output, observed):
+    seen = lesson.observe("three_fixes/which-write", Record("ok", output=output))
+    assert observed in seen.text()
+
+
+def test_a_cell_that_stopped_shows_nothing():
+    stopped = Record("raised", output="defaults: TF Select ops: VarHandleOp\n")
+    with pytest.raises(ValueError, match="three_fixes/which-write"):
+        lesson.observe("three_fixes/which-write", stopped)
