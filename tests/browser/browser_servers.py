@@ -40,12 +40,13 @@ class LabServer:
 
     def __init__(self, folder: Path, base_url: str = "/") -> None:
         self.root, self.home = folder / "workbook", folder / "home"
+        self._handed_out = folder / "handed-out"
         self.progress = self.home / "progress.jsonl"
         self.base_url = base_url
         self.port = 0
         self.address = ""
-        self.root.mkdir(parents=True)
-        self.home.mkdir()
+        self.home.mkdir(parents=True)
+        update_copy(self._handed_out)
         self.renew()
         self.start()
 
@@ -96,15 +97,29 @@ class LabServer:
         """Make it as on a first visit: fresh notebooks, light theme, no progress, no kernel."""
         if self.address:
             self.shut_kernels()
-        # The folder stays: an open file browser says in a dialog that it is gone.
-        for path in self.root.glob("notebooks/*"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        update_copy(self.root)
+        self._renew_files()
         for path in self.home.glob("progress*"):
             path.unlink()
         shutil.rmtree(self.home / "settings", ignore_errors=True)
         for name, values in SETTINGS.items():
             self.set(name, values)
+
+    def _renew_files(self) -> None:
+        """Bring the files back to what was handed out; no file of it is ever missing meanwhile.
+
+        Where one vanishes while jupyter_server (2.21) lists its folder, it answers that there is no
+        such folder, and an open file browser says so in a dialog.
+        """
+        folders = ("notebooks", "data", "drills")
+        for path in [path for name in folders for path in self.root.glob(f"{name}/*")]:
+            if not (self._handed_out / path.relative_to(self.root)).exists():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for original in self._handed_out.rglob("*"):
+            path = self.root / original.relative_to(self._handed_out)
+            if original.is_dir():
+                path.mkdir(parents=True, exist_ok=True)
+            elif not path.exists() or path.read_bytes() != original.read_bytes():
+                shutil.copy(original, self.home / "renewed").replace(path)
 
     def set(self, name: str, values: dict) -> None:
         """Store a setting of JupyterLab; it holds from the next visit on."""

@@ -1,14 +1,11 @@
 """The page of the drills: a drill is chosen, its file opens beside, and a save is checked."""
 
-import shutil
-
 import pytest
 from browser_axe import faults
 from browser_servers import TOKEN
 from browser_steps import run_cell, switch_theme, wait_for_kernel, wait_until_still
 
 from workbook_lib.lesson.drill_catalog import PAGE, all_drills, find_drill
-from workbook_lib.lesson.learner_copy import update_copy
 
 sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.browser
@@ -18,8 +15,6 @@ _CHECK = 120_000  # milliseconds; the first child imports TensorFlow
 
 def test_a_drill_is_mended_beside_the_page(new_page, pictures):
     page = new_page
-    shutil.rmtree(page.server.root / "drills")
-    update_copy(page.server.root)
     page.goto(f"{page.address}/lab/tree/drills/{PAGE}?token={TOKEN}&reset", wait_until="load")
     wait_for_kernel(page)
     run_cell(page, "lesson.drills()")
