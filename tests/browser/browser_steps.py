@@ -1,5 +1,6 @@
 """What a learner does in JupyterLab, as steps for the browser tests."""
 
+import io
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import time
 
 from browser_servers import TOKEN
 from notebook_slice import sliced
+from PIL import Image, ImageStat
 
 _RUN_SECONDS = 300
 _TALLEST = 8000  # Chromium draws no picture above 16,384 pixels
@@ -229,6 +231,20 @@ def photograph(page, path):
         name = path.name if number == 1 else f"{path.stem}-{number}{path.suffix}"
         page.screenshot(path=str(path.with_name(name)))
     page.set_viewport_size(window)
+
+
+def pictures_of_the_other_theme(page, *, dark):
+    """Return the alternative texts of large pictures whose ground is that of the other theme.
+
+    Most of a drawing is its ground, so that its median says which it is.
+    """
+    found = []
+    for image in page.locator("img").all():
+        if image.is_visible() and image.bounding_box()["width"] > 200:
+            drawn = Image.open(io.BytesIO(image.screenshot())).convert("L")
+            if (ImageStat.Stat(drawn).median[0] < 128) is not dark:
+                found.append(image.get_attribute("alt"))
+    return found
 
 
 def _choose(page, menu, entry, command=None):

@@ -14,6 +14,7 @@ from browser_steps import (
     outside_hosts,
     photograph,
     photograph_cell,
+    pictures_of_the_other_theme,
     reload_page,
     run_all,
     run_cell,
@@ -95,7 +96,9 @@ def test_run_all_ends_without_an_error_and_draws_everything(visit, pictures, pat
     assert page.evaluate(_CRAMPED_HEADS) == [], "heads of columns that run into each other"
 
     light = faults(page)
+    assert pictures_of_the_other_theme(page, dark=False) == []
     switch_theme(page, dark=True)
+    assert pictures_of_the_other_theme(page, dark=True) == []
     photograph(page, pictures / f"{path.stem}-dark.png")
     assert (light, faint(page)) == ([], [])
 

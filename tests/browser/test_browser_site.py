@@ -1,6 +1,7 @@
 """The site and the slides as a reader sees them, in Chromium: light and dark, by keyboard."""
 
 import re
+import shutil
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -8,9 +9,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from browser_axe import ON_SITE, faint, faults
+from browser_steps import pictures_of_the_other_theme
 from built import built_edition
 from class_of_thirty import write_class
 
+from workbook_lib.locations import project_root
 from workbook_lib.runs import all_notebooks, run_notebooks
 from workshop.class_page import render_class
 from workshop.classroom import read_classroom
@@ -98,6 +101,8 @@ def test_in_the_dark_all_is_readable_and_nothing_is_wider_than_a_phone(reader, s
         reader.goto(path.as_uri())
         assert faint(reader, ON_SITE) == [], path.name
         assert reader.evaluate(_FAINT) == [], path.name
+        if path.parent.name == "lessons":  # elsewhere are screenshots
+            assert pictures_of_the_other_theme(reader, dark=True) == [], path.name
         for width in (390, 1280):
             reader.set_viewport_size({"width": width, "height": 800})
             assert reader.evaluate("document.documentElement.scrollWidth") <= width, path.name
@@ -166,16 +171,22 @@ def test_the_report_of_a_run_looks_the_same(reader, tmp_path):
 
     path = tmp_path / "fails.ipynb"
     cells = [
-        nbformat.v4.new_markdown_cell("# A run", id="title"),
+        nbformat.v4.new_markdown_cell("# A run\n\n![A handle](pictures/handle.svg)", id="title"),
         nbformat.v4.new_code_cell("print('fine'); 1 / 0", id="fails"),
     ]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    (tmp_path / "pictures").mkdir()
+    drawing = project_root() / "notebooks" / "pictures" / "what_a_handle_is.svg"
+    shutil.copy(drawing, tmp_path / "pictures" / "handle.svg")
     report = run_notebooks([path], tmp_path / "out")
     for scheme in ("light", "dark"):
         reader.emulate_media(color_scheme=scheme)
         for page in ("index.html", "fails.html"):
             reader.goto((report.folder / page).as_uri())
             assert faults(reader, None, wcag_only=False) == [], page
+            dark = scheme == "dark"
+            assert pictures_of_the_other_theme(reader, dark=dark) == [], page
+    assert reader.get_by_role("img", name="A handle").is_visible()
     assert "ZeroDivisionError" in reader.locator(".stderr").inner_text()
 
 

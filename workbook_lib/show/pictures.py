@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _DOTS_PER_INCH = 96  # of a browser: letters of 10 points are as large as those of the page
 _SHARPNESS = 2  # dots for each of those, for the screens of today's laptops
-# A sheet of white paper: a plot's colors are chosen for it, and it suits a light and a dark page.
+# A sheet of white paper: a plot's colors are chosen for it. A dark page that knows the class of the
+# image exchanges light and dark.
 _SHEET = "max-width: 100%; border: 1px solid #c8c8c8; border-radius: 6px; background: #ffffff"
 
 
@@ -37,8 +38,8 @@ class Picture(Rich):
         encoded = base64.b64encode(self.png).decode("ascii")
         width = int.from_bytes(self.png[16:20], "big") // _SHARPNESS  # of the file's header
         image = (
-            f'<img alt="{html.escape(self.alt)}" width="{width}" style="{_SHEET}" '
-            f'src="data:image/png;base64,{encoded}">'
+            f'<img class="workbook-picture" alt="{html.escape(self.alt)}" width="{width}" '
+            f'style="{_SHEET}" src="data:image/png;base64,{encoded}">'
         )
         caption = f"<figcaption>{html.escape(self.caption)}</figcaption>" if self.caption else ""
         return f'<figure style="margin: 0.3em 0">{image}{caption}</figure>'

@@ -107,13 +107,28 @@
     };
   };
 
+  // Drawings and plots are dark ink on a light sheet. In a dark theme they change places; the hues
+  // stay. A plot has our class; a drawing lies in the lessons' folder of them, or in the notebook.
+  const picturePlugin = {
+    id: "varhandle-workbook:pictures",
+    description: "Shows the lessons' drawings and plots dark in a dark theme.",
+    autoStart: true,
+    activate: () => {
+      const style = document.createElement("style");
+      style.textContent = `@media screen { [data-jp-theme-light="false"] img:is(.workbook-picture,
+        .jp-MarkdownOutput [src*="/notebooks/pictures/"],
+        .jp-MarkdownOutput [src^="data:image/svg"]) { filter: invert(0.92) hue-rotate(180deg) } }`;
+      document.head.append(style);
+    }
+  };
+
   window._JUPYTERLAB = window._JUPYTERLAB || {};
   window._JUPYTERLAB["varhandle-workbook"] = {
     init: scope => {
       shared = scope;
     },
     get: async () => {
-      const exported = { __esModule: true, default: [await plugin(), await besidePlugin()] };
+      const exported = { __esModule: true, default: [await plugin(), await besidePlugin(), picturePlugin] };
       return () => exported;
     }
   };
