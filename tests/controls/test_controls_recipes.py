@@ -128,7 +128,7 @@ def test_the_picture_puts_smaller_files_left_and_better_ones_up():
     assert axes.get_xlim()[0] == 0
     assert axes.get_ylim()[0] < 300 and axes.get_ylim()[1] > 352
     assert len(axes.get_xticks()) <= 7 and len(axes.get_yticks()) <= 9
-    alt = re.search(r'<img alt="(Size[^"]*)"', trials.html())[1]
+    alt = re.search(r'<img[^>]* alt="(Size[^"]*)"', trials.html())[1]
     assert "1, float32: 20,000 bytes, 352 right; 2, 16x8, calibrated with 100 digits" in alt
 
 
