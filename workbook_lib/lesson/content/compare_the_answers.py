@@ -5,20 +5,24 @@ from __future__ import annotations
 from workbook_lib.lesson.content import Card, Question, QuizQuestion
 
 
-def all_some_or_none(agreeing: int) -> str:
-    """Say how many of the five answers agree."""
-    return {5: "all", 0: "none"}.get(agreeing, "some")
+def right_or_wrong(agreeing: int) -> str:
+    """Tell whether all five answers agree: one or two may by chance, whatever the memory holds."""
+    return "right" if agreeing == 5 else "wrong"
 
 
 PREDICTIONS = (
     Question(
         "compare_the_answers/silent",
-        "The file runs. Are its five answers those of TensorFlow?",
-        {"all": "yes, all five", "some": "some of them", "none": "none of them"},
+        "The converter wrote the file. What does the file do with the five images?",
+        {
+            "right": "it answers as TensorFlow does",
+            "wrong": "it answers otherwise, without an error",
+            "error": "it raises an error",
+        },
         why="The file reads six variables, and nothing in it gives them a value. The interpreter "
         "reads memory that nobody set, and raises no error.",
-        key_of=all_some_or_none,
-        debrief="“All five” is a tempting answer, because the file ran without an error. Ask how "
+        key_of=right_or_wrong,
+        debrief="“As TensorFlow does” is tempting, because the converter raised no error. Ask how "
         "the class would have found out in their own project, and when: before or after the app "
         "was released?",
     ),
@@ -29,8 +33,8 @@ QUIZ = (
         "compare_the_answers/quiz-proof",
         "A file converts and runs. What proves it right?",
         {
-            "It ran without an error.": "So did the classifier of this lesson, and none of its "
-            "answers was right.",
+            "It ran without an error.": "So did the classifier of this lesson, and its answers "
+            "were wrong.",
             "No variable is left in the file.": "That is no fault and no proof: a file may hold "
             "the wrong constants.",
             "It answers as TensorFlow does.": "That is what proves it, and a few lines are enough "
