@@ -58,6 +58,14 @@ class Hub:
         first = self.folder.config.first_number
         return range(first, first + USER_NUMBERS)
 
+    def wait_until(self, true, what):
+        """Ask until the answer counts as true; tell what the hub has said if it never does."""
+        try:
+            wait_until(true, what)
+        except AssertionError as error:
+            log = (self.folder.state / "hub.log").read_text("utf-8", "replace")
+            raise AssertionError(f"{error}; the hub's last words:\n{log[-6000:]}") from None
+
     def visitor(self, name):
         return Visitor(self.address, name, PATIENCE)
 

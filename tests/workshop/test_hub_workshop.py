@@ -293,7 +293,8 @@ def test_a_hub_that_dies_comes_back_and_nothing_is_lost(hub, ada, bob, end):
     getattr(dead, end)()
     assert ada.work.run("kept += 1; print(kept)") == "42", "a cell runs without the hub"
     wait_until(lambda: hub_process(hub) not in (None, dead) and answers(hub), "the hub is back")
-    assert ada.is_ready() and bob.is_ready()
+    # It waits 10 s for its servers' answers, and asks on while it works.
+    hub.wait_until(lambda: ada.is_ready() and bob.is_ready(), "it knows its servers again")
     assert ada.work.run("import os; print(os.getpid())") == before
     assert ada.api("GET", "api/contents").status_code == 200
     assert hub.visitor("ada").sign_in(hub.code(), "ada's own").status_code == 200
@@ -331,7 +332,8 @@ def test_a_server_that_nobody_uses_is_ended_with_all_that_it_started(hub, bob):
     impatient = [sys.executable, "-m", "jupyterhub_idle_culler", "--timeout=1", "--cull-every=1"]
     culler = subprocess.Popen(impatient, env=own.environ(), stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: not list(processes_of(range(number, number + 1))), "bob's server ends")
+        own_number = range(number, number + 1)
+        hub.wait_until(lambda: not list(processes_of(own_number)), "bob's server ends")
     finally:
         culler.terminate()
         culler.wait()
