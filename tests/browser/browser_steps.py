@@ -271,10 +271,7 @@ def _wait_for_command(page):
     except NoEnd:
         waiting = page.locator(".jp-InputArea-prompt", has_text=re.compile(r"\[\*\]")).count()
         asked = page.locator(".jp-Dialog").all_inner_texts()
-        raise TimeoutError(
-            f"{waiting} cells still wait after {_RUN_SECONDS} seconds; dialogs: {asked}; "
-            f"kernels: {page.server.ask('api/kernels')}; the server's last words:\n"
-            f"{page.server.log()[-3000:]}"
-        ) from None
+        message = f"{waiting} cells still wait after {_RUN_SECONDS} seconds, with dialogs: {asked}"
+        raise TimeoutError(message) from None
     _wait_until_idle(page, "| Idle")
     wait_until_still(page)

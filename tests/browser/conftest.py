@@ -8,6 +8,7 @@ starts it: below a base URL, with a token.
 """
 
 import itertools
+import json
 import os
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,19 +28,36 @@ TOOK_LONG = "[anywidget] Failed to initialize model."
 WINDOW = {"width": 1280, "height": 800}
 MOST_VISITS = 12  # after which a window loads JupyterLab anew
 
+_servers = []  # of this worker
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Tell beside a failure what JupyterLab's server has said, and what its kernels do."""
+    report = (yield).get_result()
+    for server in _servers if call.when == "call" and report.failed else ():
+        try:
+            kernels = json.dumps(server.ask("api/kernels"), indent=1)
+        except OSError as error:
+            kernels = str(error)
+        report.sections.append(("The server's kernels", kernels))
+        report.sections.append(("The server's last words", server.log()[-6000:]))
+
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
     """A server on a learner's copy, as ``make lab`` starts it."""
-    server = LabServer(tmp_path_factory.mktemp("lab"))
-    yield server
-    server.stop()
+    yield from _running(LabServer(tmp_path_factory.mktemp("lab")))
 
 
 @pytest.fixture(scope="session")
 def hub_lab(tmp_path_factory):
     """A second one, as a hub starts it for one of its users."""
-    server = LabServer(tmp_path_factory.mktemp("hub"), base_url="/user/learner/")
+    yield from _running(LabServer(tmp_path_factory.mktemp("hub"), base_url="/user/learner/"))
+
+
+def _running(server):
+    _servers.append(server)
     yield server
     server.stop()
 
