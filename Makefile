@@ -150,10 +150,13 @@ notebooks: $(READY)-test  ## nbval: stored outputs against a fresh run, strictly
 	WORKBOOK_PROGRESS=off $(BIN)/pytest --nbval --nbval-kernel-name python3 notebooks $(BY_FILE)
 
 # Test by test, to whichever worker is free: what they share is a server for each worker.
+# A browser, a server and a kernel may miss each other once on a busy machine: a test that fails is run
+# once more, and the summary names it.
 # WORKBOOK_PICTURES=on also photographs each notebook from top to end, in both themes, into
 # workbook-output/browser.
 browser: $(READY)-test  ## every notebook in JupyterLab, in headless Chromium
-	$(BIN)/pytest -m browser tests/browser --numprocesses $(WORKERS) --dist load --maxschedchunk 1
+	$(BIN)/pytest -m browser tests/browser --numprocesses $(WORKERS) --dist load --maxschedchunk 1 \
+		-p rerunfailures --reruns 1 -raR
 
 # Each is a window of JupyterLab that a browser test has just worked in.
 pictures: $(READY)-test  ## take the README's pictures anew, in headless Chromium

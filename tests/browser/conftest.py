@@ -29,13 +29,17 @@ WINDOW = {"width": 1280, "height": 800}
 MOST_VISITS = 12  # after which a window loads JupyterLab anew
 
 _servers = []  # of this worker
+_failures = []  # the ids of its tests that failed, whether they are run once more or not
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """Tell beside a failure what JupyterLab's server has said, and what its kernels do."""
     report = (yield).get_result()
-    for server in _servers if call.when == "call" and report.failed else ():
+    if not report.failed:
+        return
+    _failures.append(item.nodeid)
+    for server in _servers:
         try:
             kernels = json.dumps(server.ask("api/kernels"), indent=1)
         except OSError as error:
@@ -111,18 +115,17 @@ def _visit(chromium, server):
 def window(chromium, lab):
     with _window(chromium, lab) as page:
         page.visits = itertools.count(1)
-        page.failed = 0
+        page.failures = 0
         yield page
 
 
 @pytest.fixture
-def page(window, request):
+def page(window):
     """A page that remembers the host of each request (``hosts``) and each error (``errors``)."""
-    failed = request.session.testsfailed
     # What a failure has left there nobody knows; and a window that is never closed grows.
-    if failed != window.failed or next(window.visits) % MOST_VISITS == 0:
+    if len(_failures) != window.failures or next(window.visits) % MOST_VISITS == 0:
         window.goto("about:blank")
-    window.failed = failed
+    window.failures = len(_failures)
     leave(window)
     window.server.renew()
     window.hosts.clear()

@@ -149,6 +149,7 @@ COMMANDS = {
     "myst-nb": "myst_nb",
     "nbval": "--nbval",
     "pytest-xdist": "--numprocesses",
+    "pytest-rerunfailures": "--reruns",
     "ruff": "/ruff",
     "sphinx": "sphinx",
     "sphinx-book-theme": "sphinx_book_theme",
