@@ -151,7 +151,7 @@ notebooks: $(READY)-test  ## nbval: stored outputs against a fresh run, strictly
 
 # Test by test, to whichever worker is free: what they share is a server for each worker.
 # A browser, a server and a kernel may miss each other once on a busy machine: a test that fails is run
-# once more, and the summary names it.
+# once more, the summary names it, and workbook-output/browser/failures.txt tells both.
 # WORKBOOK_PICTURES=on also photographs each notebook from top to end, in both themes, into
 # workbook-output/browser.
 browser: $(READY)-test  ## every notebook in JupyterLab, in headless Chromium

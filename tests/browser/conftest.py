@@ -46,6 +46,11 @@ def pytest_runtest_makereport(item, call):
             kernels = str(error)
         report.sections.append(("The server's kernels", kernels))
         report.sections.append(("The server's last words", server.log()[-6000:]))
+    # A failure of which a second run makes nothing is told here alone.
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    told = "\n".join(f"--- {title}\n{text}" for title, text in report.sections)
+    with (PICTURES / "failures.txt").open("a", encoding="utf-8") as failures:
+        failures.write(f"=== {item.nodeid}\n{report.longreprtext}\n{told}\n")
 
 
 @pytest.fixture(scope="session")
